@@ -1,0 +1,117 @@
+//! A hash over the flow, for ECMP and for the entropy in the flow label.
+
+use super::{ipv4, protocol};
+
+/// Mixes addresses, protocol and, where the packet shows them, ports (of ESP
+/// the SPI). No fragment shows its ports, not even the first, so that all
+/// fragments of a datagram take one way.
+///
+/// `payload` is what follows the header; less of it than there is does no
+/// harm but is a different flow.
+#[inline]
+pub fn hash(header: &ipv4::Header, payload: &[u8]) -> u32 {
+    let has_ports = matches!(
+        header.protocol,
+        protocol::TCP
+            | protocol::UDP
+            | protocol::SCTP
+            | protocol::DCCP
+            | protocol::UDP_LITE
+            | protocol::ESP
+    );
+    let ports = match payload.first_chunk() {
+        Some(ports) if has_ports && !header.is_fragment() => u32::from_be_bytes(*ports),
+        _ => 0,
+    };
+    let addresses = u64::from(header.src.0) << 32 | u64::from(header.dst.0);
+    // Multiply-xorshift: the constants are odd with bits well spread (those of
+    // splitmix64); the shift brings high bits back to where the next multiply
+    // carries them up.
+    let mixed = addresses.wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let mixed = mixed ^ mixed >> 32 ^ (u64::from(ports) << 8 | u64::from(header.protocol));
+    let mixed = mixed.wrapping_mul(0x94d0_49bb_1331_11eb);
+    let mixed = (mixed ^ mixed >> 29).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    (mixed >> 32) as u32
+}
+
+/// The bits of a hash that go into the flow label: the upper ones, so that
+/// they are not those by which `hash % n` chooses a next hop here.
+#[inline]
+pub fn entropy(hash: u32) -> u16 {
+    (hash >> 23) as u16
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::Vaddr;
+
+    fn header(protocol: u8) -> ipv4::Header {
+        ipv4::Header {
+            tos: 0,
+            total_len: 28,
+            id: 0,
+            reserved: false,
+            df: true,
+            mf: false,
+            offset: 0,
+            ttl: 64,
+            protocol,
+            src: Vaddr(0x0a00_0002),
+            dst: Vaddr(0x0a00_0003),
+            header_len: 20,
+        }
+    }
+
+    #[test]
+    fn neighbouring_ports_spread_evenly() {
+        let udp = header(protocol::UDP);
+        let mut low = [0u32; 16];
+        let mut labels = [0u32; 512];
+        for port in 0..65536u32 {
+            let hash = hash(&udp, &(0x1388_0000 | port).to_be_bytes());
+            low[(hash % 16) as usize] += 1;
+            labels[usize::from(entropy(hash))] += 1;
+        }
+        // Means 4096 and 128; five standard deviations either way.
+        assert!(low.iter().all(|n| (3776..4416).contains(n)), "{low:?}");
+        assert!(labels.iter().all(|n| (72..184).contains(n)), "{labels:?}");
+    }
+
+    #[test]
+    fn neighbouring_addresses_spread_evenly() {
+        let mut low = [0u32; 16];
+        for node in 0..65536 {
+            let mut pair = header(protocol::ICMP);
+            pair.src.0 += node;
+            low[(hash(&pair, &[]) % 16) as usize] += 1;
+        }
+        assert!(low.iter().all(|n| (3776..4416).contains(n)), "{low:?}");
+    }
+
+    #[test]
+    fn what_tells_flows_apart() {
+        let (udp, icmp) = (header(protocol::UDP), header(protocol::ICMP));
+        let ports = [1, 2, 3, 4];
+        assert_ne!(hash(&udp, &ports), hash(&udp, &[1, 2, 3, 5]));
+        assert_ne!(hash(&udp, &ports), hash(&header(protocol::TCP), &ports));
+        // Echo requests of one ping are one flow.
+        assert_eq!(hash(&icmp, &ports), hash(&icmp, &[1, 2, 3, 5]));
+        let back = ipv4::Header {
+            src: udp.dst,
+            dst: udp.src,
+            ..udp
+        };
+        assert_ne!(hash(&udp, &ports), hash(&back, &ports));
+    }
+
+    #[test]
+    fn fragments_of_a_datagram_are_one_flow() {
+        let udp = header(protocol::UDP);
+        let first = ipv4::Header { mf: true, ..udp };
+        let last = ipv4::Header { offset: 5, ..udp };
+        assert_eq!(hash(&first, &[1, 2, 3, 4]), hash(&last, &[9; 100]));
+        // Too short for ports.
+        assert_eq!(hash(&udp, &[1, 2, 3]), hash(&udp, &[]));
+    }
+}

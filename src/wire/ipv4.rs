@@ -1,0 +1,437 @@
+//! The IPv4 header, read and written as whole words.
+//!
+//! [`Header`] is a value, not a window: rewriting overwrites the bytes it was
+//! read from. Every check that a packet from a node must pass before anything
+//! believes its header is in [`Header::parse_within`], once.
+
+use super::address::Vaddr;
+use super::checksum;
+
+/// Length of a header without options.
+pub const HEADER_LEN: usize = 20;
+/// Length of the longest header.
+pub const MAX_HEADER_LEN: usize = 60;
+/// The largest fragment offset, in units of eight bytes.
+pub const MAX_OFFSET: u16 = 0x1fff;
+
+/// Where the fields lie.
+pub mod field {
+    pub const TTL: usize = 8;
+    pub const PROTOCOL: usize = 9;
+    pub const CHECKSUM: usize = 10;
+    pub const SOURCE: usize = 12;
+    pub const DESTINATION: usize = 16;
+}
+
+const RESERVED: u32 = 0x8000;
+const DONT_FRAGMENT: u32 = 0x4000;
+const MORE_FRAGMENTS: u32 = 0x2000;
+
+/// Why bytes are not an IPv4 packet.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Malformed {
+    #[error("fewer bytes than an IPv4 header")]
+    TooShort,
+    #[error("the version is not 4")]
+    BadVersion,
+    #[error("the header length is below 20 or beyond the packet")]
+    BadHeaderLength,
+    #[error("the total length is below the header length or beyond the packet")]
+    BadTotalLength,
+    #[error("the header checksum is wrong")]
+    BadHeaderChecksum,
+}
+
+/// A checked header. Its checksum is not kept: it was right when it was read,
+/// and is computed when it is written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Header {
+    pub tos: u8,
+    pub total_len: u16,
+    pub id: u16,
+    pub reserved: bool,
+    pub df: bool,
+    pub mf: bool,
+    /// Fragment offset in units of eight bytes.
+    pub offset: u16,
+    pub ttl: u8,
+    pub protocol: u8,
+    pub src: Vaddr,
+    pub dst: Vaddr,
+    /// Bytes of the header, options included.
+    pub header_len: u8,
+}
+
+impl Header {
+    /// Reads a packet that is wholly in `bytes`; padding may follow it.
+    #[inline]
+    pub fn parse(bytes: &[u8]) -> Result<Header, Malformed> {
+        Header::parse_within(bytes, bytes.len())
+    }
+
+    /// Reads the header from the first bytes of a packet that may go on in
+    /// further segments; `available` counts the bytes in all of them.
+    #[inline]
+    pub fn parse_within(bytes: &[u8], available: usize) -> Result<Header, Malformed> {
+        let words = words(bytes).ok_or(Malformed::TooShort)?;
+        if words[0] >> 28 != 4 {
+            return Err(Malformed::BadVersion);
+        }
+        let header_len = (words[0] >> 24 & 0xf) as usize * 4;
+        let total_len = (words[0] & 0xffff) as usize;
+        let sum = if header_len == HEADER_LEN {
+            sum_of(&words)
+        } else {
+            sum_with_options(bytes, header_len)?
+        };
+        if total_len < header_len || total_len > available {
+            return Err(Malformed::BadTotalLength);
+        }
+        if checksum::fold(sum) != 0xffff {
+            return Err(Malformed::BadHeaderChecksum);
+        }
+        Ok(Header::from_words(&words))
+    }
+
+    /// The fields of bytes whose checksum and lengths nobody has checked:
+    /// what an ICMP error quotes. `None` if it is not an IPv4 header at all.
+    #[inline]
+    pub fn parse_unchecked(bytes: &[u8]) -> Option<Header> {
+        let words = words(bytes)?;
+        (words[0] >> 28 == 4 && words[0] >> 24 & 0xf >= 5).then(|| Header::from_words(&words))
+    }
+
+    #[inline]
+    fn from_words(words: &[u32; 5]) -> Header {
+        Header {
+            tos: (words[0] >> 16) as u8,
+            total_len: words[0] as u16,
+            id: (words[1] >> 16) as u16,
+            reserved: words[1] & RESERVED != 0,
+            df: words[1] & DONT_FRAGMENT != 0,
+            mf: words[1] & MORE_FRAGMENTS != 0,
+            offset: words[1] as u16 & MAX_OFFSET,
+            ttl: (words[2] >> 24) as u8,
+            protocol: (words[2] >> 16) as u8,
+            src: Vaddr(words[3]),
+            dst: Vaddr(words[4]),
+            header_len: (words[0] >> 24 & 0xf) as u8 * 4,
+        }
+    }
+
+    /// Bytes after the header.
+    #[inline]
+    pub fn payload_len(&self) -> usize {
+        usize::from(self.total_len).saturating_sub(usize::from(self.header_len))
+    }
+
+    /// Part of a datagram, not the whole of one.
+    #[inline]
+    pub fn is_fragment(&self) -> bool {
+        self.mf | (self.offset != 0)
+    }
+
+    /// Begins the datagram: a whole one, or its first fragment.
+    #[inline]
+    pub fn is_first(&self) -> bool {
+        self.offset == 0
+    }
+
+    #[inline]
+    pub fn has_options(&self) -> bool {
+        usize::from(self.header_len) > HEADER_LEN
+    }
+
+    /// The header that stands in front of the same payload without options.
+    #[inline]
+    pub fn without_options(&self) -> Header {
+        Header {
+            total_len: (HEADER_LEN + self.payload_len()) as u16,
+            header_len: HEADER_LEN as u8,
+            ..*self
+        }
+    }
+
+    /// The header's 20 bytes, checksum included. Options are not kept, so the
+    /// header length is 20 whatever it was; `total_len` is written as it is.
+    #[inline]
+    pub fn bytes(&self) -> [u8; HEADER_LEN] {
+        let mut words = [
+            0x4500_0000 | u32::from(self.tos) << 16 | u32::from(self.total_len),
+            u32::from(self.id) << 16
+                | if self.reserved { RESERVED } else { 0 }
+                | if self.df { DONT_FRAGMENT } else { 0 }
+                | if self.mf { MORE_FRAGMENTS } else { 0 }
+                | u32::from(self.offset & MAX_OFFSET),
+            u32::from(self.ttl) << 24 | u32::from(self.protocol) << 16,
+            self.src.0,
+            self.dst.0,
+        ];
+        words[2] |= u32::from(!checksum::fold(sum_of(&words)));
+        let mut out = [0; HEADER_LEN];
+        for (four, word) in out.as_chunks_mut().0.iter_mut().zip(words) {
+            *four = word.to_be_bytes();
+        }
+        out
+    }
+
+    /// Writes the header, checksum included; `out` must hold 20 bytes.
+    #[inline]
+    pub fn emit(&self, out: &mut [u8]) {
+        out[..HEADER_LEN].copy_from_slice(&self.bytes());
+    }
+}
+
+#[inline]
+fn words(bytes: &[u8]) -> Option<[u32; 5]> {
+    let bytes = bytes.first_chunk::<HEADER_LEN>()?;
+    let mut words = [0; 5];
+    for (word, four) in words.iter_mut().zip(bytes.as_chunks().0) {
+        *word = u32::from_be_bytes(*four);
+    }
+    Some(words)
+}
+
+/// The sum over a header that is not 20 bytes long; an error if it is shorter,
+/// or longer than what is there.
+#[cold]
+fn sum_with_options(bytes: &[u8], header_len: usize) -> Result<u64, Malformed> {
+    bytes
+        .get(..header_len)
+        .filter(|whole| whole.len() > HEADER_LEN)
+        .map(checksum::sum)
+        .ok_or(Malformed::BadHeaderLength)
+}
+
+#[inline]
+fn sum_of(words: &[u32; 5]) -> u64 {
+    words.iter().map(|&word| u64::from(word)).sum()
+}
+
+/// What stands in a header's options that decides over the packet.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Options {
+    /// Nothing that a host must obey: they may be removed.
+    Removable,
+    /// A loose or strict source route with hops left to go. Removing it would
+    /// deliver to a hop as if it were the goal.
+    SourceRoute,
+    /// An option's length does not fit.
+    Malformed,
+}
+
+/// Walks the options: the header's bytes after the first 20.
+pub fn options(mut bytes: &[u8]) -> Options {
+    const END: u8 = 0;
+    const NO_OPERATION: u8 = 1;
+    const LOOSE_SOURCE_ROUTE: u8 = 131;
+    const STRICT_SOURCE_ROUTE: u8 = 137;
+    loop {
+        bytes = match bytes {
+            [] | [END, ..] => return Options::Removable,
+            [NO_OPERATION, rest @ ..] => rest,
+            [kind, len, ..] => {
+                let Some((option, rest)) = bytes.split_at_checked(usize::from(*len)) else {
+                    return Options::Malformed;
+                };
+                if matches!(*kind, LOOSE_SOURCE_ROUTE | STRICT_SOURCE_ROUTE) {
+                    // The third byte points at the next hop, counted from 1;
+                    // beyond the option's end, the route is used up.
+                    match option.get(2) {
+                        Some(pointer) if pointer > len => {}
+                        Some(_) => return Options::SourceRoute,
+                        None => return Options::Malformed,
+                    }
+                }
+                if option.len() < 2 {
+                    return Options::Malformed;
+                }
+                rest
+            }
+            [_] => return Options::Malformed,
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The header of the packet walk, and one byte of payload less than it
+    /// says, to be filled up.
+    const BYTES: [u8; 20] = [
+        0x45, 0xb8, 0x00, 0x25, 0x12, 0x34, 0x40, 0x00, 0x40, 0x11, 0x13, 0xd8, 10, 0, 0, 2, 10, 0,
+        0, 3,
+    ];
+
+    const HEADER: Header = Header {
+        tos: 0xb8,
+        total_len: 37,
+        id: 0x1234,
+        reserved: false,
+        df: true,
+        mf: false,
+        offset: 0,
+        ttl: 64,
+        protocol: 17,
+        src: Vaddr(0x0a00_0002),
+        dst: Vaddr(0x0a00_0003),
+        header_len: 20,
+    };
+
+    fn packet() -> Vec<u8> {
+        let mut packet = BYTES.to_vec();
+        packet.resize(37, 0xa5);
+        packet
+    }
+
+    /// Makes the header checksum right again after a change.
+    fn seal(packet: &mut [u8]) {
+        let len = usize::from(packet[0] & 0xf) * 4;
+        packet[field::CHECKSUM..field::CHECKSUM + 2].fill(0);
+        let sum = checksum::checksum(&packet[..len]).to_be_bytes();
+        packet[field::CHECKSUM..field::CHECKSUM + 2].copy_from_slice(&sum);
+    }
+
+    #[test]
+    fn deconstruct() {
+        assert_eq!(Header::parse(&packet()), Ok(HEADER));
+        assert_eq!(HEADER.payload_len(), 17);
+        assert!(!HEADER.is_fragment() && HEADER.is_first() && !HEADER.has_options());
+    }
+
+    #[test]
+    fn construct() {
+        let mut out = [0xa5; 22];
+        HEADER.emit(&mut out);
+        assert_eq!(out[..20], BYTES);
+        assert_eq!(out[20..], [0xa5; 2]);
+    }
+
+    #[test]
+    fn padding_is_not_part_of_the_packet() {
+        let mut padded = packet();
+        padded.resize(46, 0);
+        assert_eq!(Header::parse(&padded), Ok(HEADER));
+    }
+
+    #[test]
+    fn every_impossible_length() {
+        let packet = packet();
+        for len in 0..packet.len() {
+            let expected = if len < 20 {
+                Malformed::TooShort
+            } else {
+                Malformed::BadTotalLength
+            };
+            assert_eq!(Header::parse(&packet[..len]), Err(expected), "{len}");
+        }
+        // The rest may lie in a further segment.
+        assert_eq!(Header::parse_within(&packet[..20], 37), Ok(HEADER));
+        for total_len in 0..20 {
+            let mut packet = packet.clone();
+            packet[3] = total_len;
+            seal(&mut packet);
+            assert_eq!(Header::parse(&packet), Err(Malformed::BadTotalLength));
+        }
+        for ihl in 0..5 {
+            let mut packet = packet.clone();
+            packet[0] = 0x40 | ihl;
+            assert_eq!(Header::parse(&packet), Err(Malformed::BadHeaderLength));
+        }
+        // 37 bytes hold a header of 36, but not one of 40.
+        for (ihl, expected) in [(9, None), (10, Some(Malformed::BadHeaderLength))] {
+            let mut packet = packet.clone();
+            packet[0] = 0x40 | ihl;
+            if expected.is_none() {
+                seal(&mut packet);
+            }
+            assert_eq!(Header::parse(&packet).err(), expected);
+        }
+    }
+
+    #[test]
+    fn versions_other_than_4() {
+        for version in (0..16).filter(|&version| version != 4) {
+            let mut packet = packet();
+            packet[0] = version << 4 | 5;
+            assert_eq!(Header::parse(&packet), Err(Malformed::BadVersion));
+        }
+    }
+
+    #[test]
+    fn any_flipped_header_bit_is_noticed() {
+        for bit in 0..160 {
+            let mut packet = packet();
+            packet[bit / 8] ^= 0x80 >> (bit % 8);
+            assert!(Header::parse(&packet).is_err(), "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn checksum_covers_the_options() {
+        let mut packet = vec![0xa5; 40];
+        packet[..20].copy_from_slice(&BYTES);
+        packet[..4].copy_from_slice(&[0x47, 0xb8, 0, 40]);
+        packet[20..28].copy_from_slice(&[148, 4, 0, 0, 1, 1, 1, 0]);
+        seal(&mut packet);
+        let header = Header::parse(&packet).unwrap();
+        assert_eq!((header.header_len, header.payload_len()), (28, 12));
+        let plain = header.without_options();
+        assert_eq!((plain.header_len, plain.total_len), (20, 32));
+        packet[25] = 0;
+        assert_eq!(Header::parse(&packet), Err(Malformed::BadHeaderChecksum));
+    }
+
+    #[test]
+    fn options_are_walked_to_their_end() {
+        for (bytes, expected) in [
+            (&[][..], Options::Removable),
+            (&[1, 1, 1, 0], Options::Removable),
+            (&[148, 4, 0, 0], Options::Removable),
+            // After the end of options anything may stand.
+            (&[0, 131, 1, 255], Options::Removable),
+            // Record route is none.
+            (&[7, 7, 4, 0, 0, 0, 0, 0], Options::Removable),
+            // Hops left, and used up.
+            (&[1, 131, 7, 4, 10, 0, 0, 9], Options::SourceRoute),
+            (&[137, 7, 4, 10, 0, 0, 9, 0], Options::SourceRoute),
+            (&[131, 7, 8, 10, 0, 0, 9, 0], Options::Removable),
+            (&[131, 7, 8, 10, 0, 0, 9, 137, 3, 1], Options::SourceRoute),
+            // Lengths that do not fit.
+            (&[131], Options::Malformed),
+            (&[131, 2], Options::Malformed),
+            (&[131, 0, 4, 0], Options::Malformed),
+            (&[148, 1, 0, 0], Options::Malformed),
+            (&[148, 0, 0, 0], Options::Malformed),
+            (&[148, 5, 0, 0], Options::Malformed),
+        ] {
+            assert_eq!(options(bytes), expected, "{bytes:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn random_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..100)) {
+            let _ = Header::parse(&bytes);
+            let _ = Header::parse_unchecked(&bytes);
+            let _ = options(&bytes);
+        }
+
+        #[test]
+        fn what_is_written_is_read(
+            tos: u8, id: u16, reserved: bool, df: bool, mf: bool, offset in 0..=MAX_OFFSET,
+            ttl: u8, protocol: u8, src: u32, dst: u32, payload in 0..50u16,
+        ) {
+            let header = Header {
+                tos, total_len: 20 + payload, id, reserved, df, mf, offset, ttl, protocol,
+                src: Vaddr(src), dst: Vaddr(dst), header_len: 20,
+            };
+            let mut packet = header.bytes().to_vec();
+            packet.resize(70, 0xa5);
+            prop_assert_eq!(Header::parse(&packet), Ok(header));
+        }
+    }
+}

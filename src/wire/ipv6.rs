@@ -1,0 +1,263 @@
+//! The IPv6 header and the Fragment header (RFC 8200), as whole words.
+
+use super::locator::Saddr;
+
+/// Length of the fixed header.
+pub const HEADER_LEN: usize = 40;
+/// Length of a Fragment header.
+pub const FRAGMENT_LEN: usize = 8;
+/// The smallest MTU that a link with IPv6 may have.
+pub const MIN_MTU: usize = 1280;
+
+/// Where the fields lie.
+pub mod field {
+    pub const PAYLOAD_LEN: usize = 4;
+    pub const NEXT_HEADER: usize = 6;
+    pub const HOP_LIMIT: usize = 7;
+    pub const SOURCE: usize = 8;
+    pub const DESTINATION: usize = 24;
+}
+
+/// Why bytes are not an IPv6 packet.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Malformed {
+    #[error("fewer bytes than an IPv6 header")]
+    TooShort,
+    #[error("the version is not 6")]
+    BadVersion,
+    #[error("the payload length is beyond the packet")]
+    BadPayloadLength,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Header {
+    pub traffic_class: u8,
+    /// 20 bits.
+    pub flow_label: u32,
+    pub payload_len: u16,
+    pub next_header: u8,
+    pub hop_limit: u8,
+    pub src: Saddr,
+    pub dst: Saddr,
+}
+
+impl Header {
+    /// Reads a packet that is wholly in `bytes`; padding may follow it.
+    #[inline]
+    pub fn parse(bytes: &[u8]) -> Result<Header, Malformed> {
+        Header::parse_within(bytes, bytes.len())
+    }
+
+    /// Reads the header from the first bytes of a packet that may go on in
+    /// further segments; `available` counts the bytes in all of them.
+    #[inline]
+    pub fn parse_within(bytes: &[u8], available: usize) -> Result<Header, Malformed> {
+        let header = Header::parse_quoted(bytes)?;
+        if usize::from(header.payload_len) + HEADER_LEN > available {
+            return Err(Malformed::BadPayloadLength);
+        }
+        Ok(header)
+    }
+
+    /// Reads a header whose payload may be cut short, as in an ICMPv6 error.
+    #[inline]
+    pub fn parse_quoted(bytes: &[u8]) -> Result<Header, Malformed> {
+        let (first, rest) = bytes.split_first_chunk::<8>().ok_or(Malformed::TooShort)?;
+        let (src, rest) = rest.split_first_chunk::<16>().ok_or(Malformed::TooShort)?;
+        let dst = rest.first_chunk::<16>().ok_or(Malformed::TooShort)?;
+        let first = u64::from_be_bytes(*first);
+        if first >> 60 != 6 {
+            return Err(Malformed::BadVersion);
+        }
+        Ok(Header {
+            traffic_class: (first >> 52) as u8,
+            flow_label: (first >> 32) as u32 & 0xf_ffff,
+            payload_len: (first >> 16) as u16,
+            next_header: (first >> 8) as u8,
+            hop_limit: first as u8,
+            src: *src,
+            dst: *dst,
+        })
+    }
+
+    /// The header's bytes. Bits of the flow label above its 20 are dropped.
+    #[inline]
+    pub fn bytes(&self) -> [u8; HEADER_LEN] {
+        let first = 6 << 60
+            | u64::from(self.traffic_class) << 52
+            | u64::from(self.flow_label & 0xf_ffff) << 32
+            | u64::from(self.payload_len) << 16
+            | u64::from(self.next_header) << 8
+            | u64::from(self.hop_limit);
+        let mut out = [0; HEADER_LEN];
+        out[..8].copy_from_slice(&first.to_be_bytes());
+        out[8..24].copy_from_slice(&self.src);
+        out[24..].copy_from_slice(&self.dst);
+        out
+    }
+
+    /// Writes the header; `out` must hold 40 bytes.
+    #[inline]
+    pub fn emit(&self, out: &mut [u8]) {
+        out[..HEADER_LEN].copy_from_slice(&self.bytes());
+    }
+}
+
+/// The Fragment extension header.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Fragment {
+    pub next_header: u8,
+    /// In units of eight bytes, 13 bits.
+    pub offset: u16,
+    pub more: bool,
+    pub id: u32,
+}
+
+impl Fragment {
+    /// Reads the header; `None` if there are not enough bytes. The reserved
+    /// fields are ignored on reception, as the RFC asks.
+    #[inline]
+    pub fn parse(bytes: &[u8]) -> Option<Fragment> {
+        let word = u64::from_be_bytes(*bytes.first_chunk::<FRAGMENT_LEN>()?);
+        Some(Fragment {
+            next_header: (word >> 56) as u8,
+            offset: (word >> 35) as u16 & 0x1fff,
+            more: word >> 32 & 1 != 0,
+            id: word as u32,
+        })
+    }
+
+    #[inline]
+    pub fn bytes(&self) -> [u8; FRAGMENT_LEN] {
+        (u64::from(self.next_header) << 56
+            | u64::from(self.offset & 0x1fff) << 35
+            | u64::from(self.more) << 32
+            | u64::from(self.id))
+        .to_be_bytes()
+    }
+
+    /// Writes the header; `out` must hold 8 bytes.
+    #[inline]
+    pub fn emit(&self, out: &mut [u8]) {
+        out[..FRAGMENT_LEN].copy_from_slice(&self.bytes());
+    }
+
+    /// A packet that carries the header but is whole (RFC 6946).
+    #[inline]
+    pub fn is_atomic(&self) -> bool {
+        self.offset == 0 && !self.more
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const BYTES: [u8; 40] = [
+        0x6b, 0x84, 0x0a, 0x00, 0x00, 0x11, 0x11, 0x40, 0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0x0a,
+        0x01, 0x5a, 0, 1, 10, 0, 0, 2, 0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0x0b, 0x02, 0x5a, 0, 1, 10,
+        0, 0, 3,
+    ];
+
+    fn header() -> Header {
+        Header {
+            traffic_class: 0xb8,
+            flow_label: 0x40a00,
+            payload_len: 17,
+            next_header: 17,
+            hop_limit: 64,
+            src: "2001:db8:0:a:15a:1:a00:2"
+                .parse::<std::net::Ipv6Addr>()
+                .unwrap()
+                .octets(),
+            dst: "2001:db8:0:b:25a:1:a00:3"
+                .parse::<std::net::Ipv6Addr>()
+                .unwrap()
+                .octets(),
+        }
+    }
+
+    #[test]
+    fn deconstruct() {
+        let mut packet = BYTES.to_vec();
+        packet.resize(57, 0xa5);
+        assert_eq!(Header::parse(&packet), Ok(header()));
+        // With padding behind.
+        packet.resize(64, 0);
+        assert_eq!(Header::parse(&packet), Ok(header()));
+    }
+
+    #[test]
+    fn construct() {
+        let mut out = [0xa5; 42];
+        header().emit(&mut out);
+        assert_eq!(out[..40], BYTES);
+        assert_eq!(out[40..], [0xa5; 2]);
+        let wide = Header {
+            flow_label: u32::MAX,
+            ..header()
+        };
+        assert_eq!(wide.bytes()[..4], [0x6b, 0x8f, 0xff, 0xff]);
+    }
+
+    #[test]
+    fn every_impossible_length() {
+        let mut packet = BYTES.to_vec();
+        packet.resize(57, 0xa5);
+        for len in 0..57 {
+            let expected = if len < 40 {
+                Malformed::TooShort
+            } else {
+                Malformed::BadPayloadLength
+            };
+            assert_eq!(Header::parse(&packet[..len]), Err(expected), "{len}");
+        }
+        assert_eq!(Header::parse_within(&BYTES, 57), Ok(header()));
+        assert_eq!(Header::parse_quoted(&BYTES), Ok(header()));
+        for version in (0..16).filter(|&version| version != 6) {
+            packet[0] = version << 4;
+            assert_eq!(Header::parse(&packet), Err(Malformed::BadVersion));
+        }
+    }
+
+    #[test]
+    fn fragment_header() {
+        const BYTES: [u8; 8] = [6, 0, 0x05, 0xa9, 0, 0, 0x12, 0x34];
+        let fragment = Fragment {
+            next_header: 6,
+            offset: 181,
+            more: true,
+            id: 0x1234,
+        };
+        assert_eq!(Fragment::parse(&BYTES), Some(fragment));
+        let mut out = [0xa5; 9];
+        fragment.emit(&mut out);
+        assert_eq!((&out[..8], out[8]), (&BYTES[..], 0xa5));
+        // The reserved fields are ignored.
+        assert_eq!(
+            Fragment::parse(&[6, 0xff, 0x05, 0xaf, 0, 0, 0x12, 0x34]),
+            Some(fragment)
+        );
+        for len in 0..8 {
+            assert_eq!(Fragment::parse(&BYTES[..len]), None);
+        }
+        assert!(!fragment.is_atomic());
+        assert!(
+            Fragment::parse(&[6, 0, 0, 0, 0, 0, 0, 1])
+                .unwrap()
+                .is_atomic()
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn every_fragment_header_is_read_back(
+            next_header: u8, offset in 0..0x2000u16, more: bool, id: u32,
+        ) {
+            let fragment = Fragment { next_header, offset, more, id };
+            prop_assert_eq!(Fragment::parse(&fragment.bytes()), Some(fragment));
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! Bytes and values, nothing else.
+//!
+//! One protocol a file. A *view* is built by a checked constructor; after the
+//! check no accessor panics, whatever the bytes. No state, no I/O, no
+//! allocation and no `unsafe` in here. On the packet path we use these views;
+//! off it (neighbour discovery, ARP, MLD) `smoltcp::wire` serves.
+
+pub mod address;
+pub mod checksum;
+pub mod ethernet;
+pub mod flow;
+pub mod flowlabel;
+pub mod icmpv4;
+pub mod icmpv6;
+pub mod ipv4;
+pub mod ipv6;
+pub mod locator;
+pub mod protocol;
+pub mod tcp;
+pub mod udp;
+pub mod virtual_mac;
+
+pub use address::{Mac, Vaddr, Vni};
+pub use locator::{Layout, Locator, Saddr};
