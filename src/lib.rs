@@ -1,4 +1,7 @@
 #![deny(unsafe_code)]
 
 pub mod arch;
+pub mod clock;
+pub mod packet;
+pub mod time;
 pub mod wire;

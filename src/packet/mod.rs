@@ -1,0 +1,58 @@
+//! A packet as the walk sees it: bytes with room in front.
+//!
+//! The walk is generic over [`Packet`], so the DPDK mbuf and the memory buffer
+//! of tests and `explain` run the same machine code paths without `dyn` and
+//! without a copy.
+
+mod memory;
+mod meta;
+
+pub use memory::Buffer;
+pub use meta::Meta;
+
+/// Room that every packet has in front of its first byte when it is received:
+/// enough for the 28 bytes by which a fragment grows and a VLAN tag.
+pub const HEADROOM: usize = 128;
+
+/// There was not enough room in front of or behind the packet's bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NoRoom;
+
+/// Bytes of a frame, the head of which can grow and shrink.
+///
+/// A packet may consist of several segments. Headers are only ever looked for
+/// in the first one; a packet whose headers lie further back is refused by
+/// name (`headers_split`), never misread.
+pub trait Packet: Sized {
+    /// The first segment.
+    fn head(&self) -> &[u8];
+
+    fn head_mut(&mut self) -> &mut [u8];
+
+    /// Bytes in all segments.
+    fn total_len(&self) -> usize;
+
+    /// Whether somebody else holds a reference to the first segment, so that
+    /// it must not be written.
+    fn is_shared(&self) -> bool;
+
+    /// Grows the packet by `n` bytes at the front; what they hold is
+    /// undefined until written.
+    fn prepend(&mut self, n: usize) -> Result<(), NoRoom>;
+
+    /// Takes `n` bytes off the front. At most the first segment's length.
+    fn trim_front(&mut self, n: usize) -> Result<(), NoRoom>;
+
+    /// Shortens the packet to `len` bytes in all, if it is longer.
+    fn truncate(&mut self, len: usize);
+
+    /// Copies bytes from `offset` on, across segments, until `out` is full or
+    /// the packet ends; returns how many.
+    fn copy_out(&self, offset: usize, out: &mut [u8]) -> usize;
+
+    /// Appends bytes to a packet of one segment.
+    fn append(&mut self, bytes: &[u8]) -> Result<(), NoRoom>;
+
+    /// Brings what the device will read into the cache.
+    fn prefetch(&self) {}
+}
