@@ -2,6 +2,7 @@
 
 pub mod arch;
 pub mod clock;
+pub mod model;
 pub mod packet;
 pub mod time;
 pub mod wire;
