@@ -4,5 +4,6 @@ pub mod arch;
 pub mod clock;
 pub mod model;
 pub mod packet;
+pub mod siit;
 pub mod time;
 pub mod wire;
