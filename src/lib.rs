@@ -2,6 +2,8 @@
 
 pub mod arch;
 pub mod clock;
+#[allow(unsafe_code)]
+pub mod mapping;
 pub mod model;
 pub mod packet;
 pub mod siit;

@@ -1,0 +1,290 @@
+//! Keys and values as the rest of weft sees them, and the words they are in
+//! the table.
+//!
+//! A mapping holds no substrate address. It names a host, and the address is
+//! composed from the host table, the vni and the vaddr, so that a host that
+//! moves or dies changes in one place.
+
+use std::{fmt, net::Ipv4Addr};
+
+/// A virtual address in its vnet: what the table is asked for.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(transparent)]
+pub struct Key(u64);
+
+impl Key {
+    /// The key of `vaddr` (host byte order) in the vnet `vni`.
+    #[inline]
+    pub const fn new(vni: u32, vaddr: u32) -> Self {
+        Self((vni as u64) << 32 | vaddr as u64)
+    }
+
+    /// The vnet.
+    #[inline]
+    pub const fn vni(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+
+    /// The virtual address, host byte order.
+    #[inline]
+    pub const fn vaddr(self) -> u32 {
+        self.0 as u32
+    }
+
+    #[inline]
+    pub(super) const fn bits(self) -> u64 {
+        self.0
+    }
+
+    #[inline]
+    pub(super) const fn from_bits(bits: u64) -> Self {
+        Self(bits)
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{:#08x}/{}",
+            self.vni(),
+            Ipv4Addr::from_bits(self.vaddr())
+        )
+    }
+}
+
+/// Indices are 28 bits wide: a target is one word with its kind.
+const INDEX_BITS: u32 = 28;
+const INDEX_MASK: u32 = (1 << INDEX_BITS) - 1;
+
+macro_rules! index {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[repr(transparent)]
+        pub struct $name(u32);
+
+        impl $name {
+            /// The largest index a mapping can hold.
+            pub const MAX: Self = Self(INDEX_MASK);
+
+            /// `None` above [`MAX`](Self::MAX).
+            #[inline]
+            pub const fn new(index: u32) -> Option<Self> {
+                if index <= INDEX_MASK { Some(Self(index)) } else { None }
+            }
+
+            /// The index as a number.
+            #[inline]
+            pub const fn get(self) -> u32 {
+                self.0
+            }
+
+            /// The index as a place in a slice.
+            #[inline]
+            pub const fn index(self) -> usize {
+                self.0 as usize
+            }
+        }
+    };
+}
+
+index! {
+    /// A place in the table of nodes of this host.
+    NodeIndex
+}
+index! {
+    /// A place in the host table (locator, next hops).
+    HostIndex
+}
+index! {
+    /// A place in the side table of odd targets: other vnets, systems weft
+    /// does not manage, edges.
+    SideIndex
+}
+
+/// Where frames for a key go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Target {
+    /// A node of this host.
+    Local(NodeIndex),
+    /// A node behind another host.
+    Remote(HostIndex),
+    /// Described in the side table.
+    Side(SideIndex),
+    /// Dropped without an answer.
+    Blackhole,
+    /// The managers refuse this destination to this vnet.
+    Refused,
+}
+
+impl Target {
+    #[inline]
+    const fn encode(self) -> u32 {
+        let (kind, index) = match self {
+            Self::Local(node) => (0, node.0),
+            Self::Remote(host) => (1, host.0),
+            Self::Side(side) => (2, side.0),
+            Self::Blackhole => (3, 0),
+            Self::Refused => (4, 0),
+        };
+        kind << INDEX_BITS | index
+    }
+
+    #[inline]
+    const fn decode(word: u32) -> Self {
+        let index = word & INDEX_MASK;
+        match word >> INDEX_BITS {
+            0 => Self::Local(NodeIndex(index)),
+            1 => Self::Remote(HostIndex(index)),
+            2 => Self::Side(SideIndex(index)),
+            3 => Self::Blackhole,
+            // Only `encode` makes these words, so 4; a word that is none of
+            // ours must not send frames anywhere either.
+            _ => Self::Refused,
+        }
+    }
+}
+
+/// What the table holds for a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Mapping {
+    /// Where frames go.
+    pub target: Target,
+    /// Second of the appliance's clock at which it ends; 0: never.
+    pub expires: u32,
+    /// The host it was at before, and the second until which frames from
+    /// there are still its own.
+    pub previous: Option<(HostIndex, u32)>,
+}
+
+impl Mapping {
+    /// A mapping that never expires and was nowhere else before.
+    #[inline]
+    pub const fn new(target: Target) -> Self {
+        Self {
+            target,
+            expires: 0,
+            previous: None,
+        }
+    }
+
+    /// Whether it has ended at `now`. Lookups do not ask: the walk has the
+    /// clock, and counts an expired mapping apart from a missing one.
+    #[inline]
+    pub const fn is_expired(&self, now: u32) -> bool {
+        self.expires != 0 && self.expires <= now
+    }
+
+    /// The host it was at before, if frames from there still count at `now`.
+    #[inline]
+    pub fn previous_at(&self, now: u32) -> Option<HostIndex> {
+        self.previous
+            .and_then(|(host, until)| (now < until).then_some(host))
+    }
+
+    #[inline]
+    pub(super) const fn encode(self) -> Words {
+        let previous = match self.previous {
+            Some((host, until)) => PREVIOUS | host.0 as u64 | (until as u64) << 32,
+            None => 0,
+        };
+        // The third word is free for data of a single destination; the prefix
+        // table keeps its vni there.
+        [
+            self.target.encode() as u64 | (self.expires as u64) << 32,
+            previous,
+            0,
+        ]
+    }
+
+    #[inline]
+    pub(super) const fn decode(words: Words) -> Self {
+        let [value, previous, _] = words;
+        let host = HostIndex(previous as u32 & INDEX_MASK);
+        Self {
+            target: Target::decode(value as u32),
+            expires: (value >> 32) as u32,
+            previous: if previous & PREVIOUS != 0 {
+                Some((host, (previous >> 32) as u32))
+            } else {
+                None
+            },
+        }
+    }
+}
+
+/// Set in the second word when there is a previous host.
+const PREVIOUS: u64 = 1 << 31;
+
+/// An entry's words after its key.
+pub(super) type Words = [u64; 3];
+
+const _: () = assert!(size_of::<Option<Mapping>>() <= 24, "copied per packet");
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mappings_survive_their_words() {
+        let host = HostIndex::MAX;
+        let targets = [
+            Target::Local(NodeIndex::MAX),
+            Target::Local(NodeIndex(0)),
+            Target::Remote(host),
+            Target::Side(SideIndex(7)),
+            Target::Blackhole,
+            Target::Refused,
+        ];
+        for target in targets {
+            for expires in [0, 1, u32::MAX] {
+                for previous in [
+                    None,
+                    Some((host, u32::MAX)),
+                    Some((HostIndex(0), 0)),
+                    Some((HostIndex(5), 9)),
+                ] {
+                    let mapping = Mapping {
+                        target,
+                        expires,
+                        previous,
+                    };
+                    assert_eq!(Mapping::decode(mapping.encode()), mapping);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn words_that_nobody_wrote_send_nothing() {
+        assert_eq!(Target::decode(u32::MAX), Target::Refused);
+    }
+
+    #[test]
+    fn indices_are_28_bits() {
+        assert_eq!(HostIndex::new(0x0fff_ffff), Some(HostIndex::MAX));
+        assert_eq!(HostIndex::new(0x1000_0000), None);
+    }
+
+    #[test]
+    fn times() {
+        let mapping = Mapping {
+            expires: 10,
+            previous: Some((HostIndex(1), 5)),
+            ..Mapping::new(Target::Blackhole)
+        };
+        assert!(!mapping.is_expired(9) && mapping.is_expired(10));
+        assert!(!Mapping::new(Target::Blackhole).is_expired(u32::MAX));
+        assert_eq!(mapping.previous_at(4), Some(HostIndex(1)));
+        assert_eq!(mapping.previous_at(5), None);
+    }
+
+    #[test]
+    fn keys_keep_vnet_and_address_apart() {
+        let key = Key::new(0x5A0001, 0x0A000002);
+        assert_eq!((key.vni(), key.vaddr()), (0x5A0001, 0x0A000002));
+        assert_eq!(format!("{key:?}"), "0x5a0001/10.0.0.2");
+        assert_ne!(key, Key::new(0x590001, 0x0A000002));
+    }
+}
