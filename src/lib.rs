@@ -5,7 +5,9 @@ pub mod clock;
 #[allow(unsafe_code)]
 pub mod mapping;
 pub mod model;
+pub mod node;
 pub mod packet;
 pub mod siit;
+pub mod substrate;
 pub mod time;
 pub mod wire;
