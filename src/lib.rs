@@ -2,6 +2,7 @@
 
 pub mod arch;
 pub mod clock;
+pub mod config;
 #[allow(unsafe_code)]
 pub mod mapping;
 pub mod model;

@@ -1,0 +1,277 @@
+//! Ports: their devices, roles and queues.
+
+use std::collections::{HashMap, HashSet};
+
+use super::{At, Findings, Index, Objects, Once, device, in_range, names};
+use crate::config::load::bounds;
+use crate::config::{Config, PoolSize, Problem, pools};
+use crate::model::{Port, Role};
+use crate::wire::locator::Saddr;
+
+/// The ports of a file, and what they share.
+pub(super) fn check(config: &Config, index: &Index<'_>, out: &mut Findings) {
+    names("port", config.port.iter().map(|p| p.name.as_str()), out);
+    let mut devices = Once::new("port");
+    let mut interfaces = Once::new("port");
+    let mut addresses = Once::new("port");
+    let mut takers: HashMap<&str, &str> = HashMap::new();
+    for (nth, one) in config.port.iter().enumerate() {
+        let at = At::nth("port", nth);
+        port(at, one, index, out);
+        let id = device::identity(&one.device);
+        if let Some(first) = devices.again(id.clone(), nth) {
+            let problem = Problem::new(
+                at.key("device"),
+                format!("device `{id}` is {first}'s already"),
+            );
+            out.problems.push(match id.contains(':') {
+                true => problem,
+                false => problem.hint("number virtual devices of one kind: net_tap0, net_tap1"),
+            });
+        } else if let Some(iface) = device::argument(&one.device, "iface")
+            && let Some(first) = interfaces.again(iface, nth)
+        {
+            out.problem(
+                at.key("device"),
+                format!("interface `{iface}` is {first}'s already"),
+            );
+        }
+        for (i, own) in one.addresses.iter().enumerate() {
+            // Link-local addresses mean something else on each link.
+            if !own.address.is_unicast_link_local()
+                && let Some(first) = addresses.again(own.address, nth)
+            {
+                out.problem(
+                    at.key(&format!("addresses[{i}]")),
+                    format!("address {} is {first}'s already", own.address),
+                );
+            }
+        }
+        if one.role == Role::Uplink
+            && let Some(taker) = one.exception.as_deref()
+            && let Some(other) = takers.insert(taker, &one.name)
+        {
+            out.problem(
+                at.key("exception"),
+                format!("port `{taker}` takes the traffic of `{other}` already"),
+            );
+        }
+    }
+    for (nth, one) in config.port.iter().enumerate() {
+        if one.role == Role::Exception && !takers.contains_key(one.name.as_str()) {
+            out.hinted(
+                At::nth("port", nth).key("role"),
+                format!("no uplink names `{}`", one.name),
+                format!("set `exception = \"{}\"` in an uplink", one.name),
+            );
+        }
+    }
+    idle_workers(config, out);
+    buffers(config, out);
+}
+
+/// A worker without a queue is a core wasted.
+fn idle_workers(config: &Config, out: &mut Findings) {
+    let busy: HashSet<u16> = config.polls().iter().map(|poll| poll.worker).collect();
+    for worker in 0..config.workers() {
+        if !config.port.is_empty() && !busy.contains(&worker) {
+            out.warn(
+                format!("runtime.workers[{worker}]"),
+                format!("worker {worker} has no queue to poll"),
+                "give a port more `queues`, or name this `worker` in a node port",
+            );
+        }
+    }
+}
+
+/// One port.
+pub fn port(at: At<'_>, port: &Port, objects: &impl Objects, out: &mut Findings) {
+    let site = objects.site();
+    if let Err(problem) = device::check(&port.device) {
+        out.hinted(
+            at.key("device"),
+            problem,
+            "a PCI address such as `0000:17:00.0`, or a virtual device such as `net_af_packet0,iface=eth0`",
+        );
+    }
+    if let Some(queues) = port.queues
+        && !(1..=site.workers).contains(&queues)
+    {
+        out.hinted(
+            at.key("queues"),
+            format!("{queues} queues and {} workers", site.workers),
+            "1 to as many as there are workers; a worker gains nothing by a second queue",
+        );
+    }
+    let descriptors = u64::from(port.descriptors);
+    in_range(
+        || at.key("descriptors"),
+        "Port",
+        "descriptors",
+        descriptors,
+        out,
+    );
+    in_range(|| at.key("mtu"), "Port", "mtu", port.mtu.into(), out);
+    if let Some(mac) = port.mac
+        && !mac.is_unicast()
+    {
+        out.problem(
+            at.key("mac"),
+            format!("{mac} is not the address of one device"),
+        );
+    }
+    match port.role {
+        Role::Uplink => uplink(at, port, objects, out),
+        Role::Node | Role::Exception => not_uplink(at, port, site.workers, out),
+    }
+}
+
+fn uplink(at: At<'_>, port: &Port, objects: &impl Objects, out: &mut Findings) {
+    let site = objects.site();
+    let possible = bounds("", "mtu").is_none_or(|(_, most)| u64::from(site.mtu) <= most);
+    if port.mtu < site.mtu && possible {
+        out.hinted(
+            at.key("mtu"),
+            format!(
+                "an uplink of MTU {} cannot carry the substrate's {}",
+                port.mtu, site.mtu
+            ),
+            format!(
+                "set `mtu = {}` here, or a smaller `mtu` at the top",
+                site.mtu
+            ),
+        );
+    }
+    if port.worker.is_some() {
+        out.hinted(
+            at.key("worker"),
+            "only a node or exception port has one worker",
+            "queue q of an uplink is polled by worker q; see `queues`",
+        );
+    }
+    if let Some(vlan) = port.vlan {
+        vlan_id(at, vlan, out);
+    }
+    let mut seen = HashSet::new();
+    for (i, own) in port.addresses.iter().enumerate() {
+        let path = || at.key(&format!("addresses[{i}]"));
+        if !seen.insert(own.address) {
+            out.problem(path(), format!("{} occurs twice on this port", own.address));
+        }
+        let bytes: Saddr = own.address.octets();
+        if own.address.is_loopback() {
+            out.problem(path(), format!("{} is a loopback address", own.address));
+        } else if site.locator.contains(&bytes) {
+            out.hinted(
+                path(),
+                format!(
+                    "{} lies in this host's locator {}",
+                    own.address, site.locator
+                ),
+                "an uplink has an address of its link; the locator is routed to it",
+            );
+        }
+    }
+    if let Some(name) = &port.exception {
+        exception(at, name, objects, out);
+    }
+}
+
+fn exception(at: At<'_>, name: &str, objects: &impl Objects, out: &mut Findings) {
+    let at = at.key("exception");
+    let takers = objects.ports().filter(|port| port.role == Role::Exception);
+    let takers = takers.map(|port| port.name.as_str());
+    let message = match objects.port(name) {
+        Some(taker) if taker.role == Role::Exception => return,
+        Some(taker) => format!(
+            "port `{name}` is of role `{}`, not `exception`",
+            role(taker.role)
+        ),
+        None => format!("no port of role `exception` is called `{name}`"),
+    };
+    out.problems
+        .push(Problem::new(at, message).known(name, takers));
+}
+
+fn not_uplink(at: At<'_>, port: &Port, workers: u16, out: &mut Findings) {
+    for (key, given) in [
+        ("vlan", port.vlan.is_some()),
+        ("addresses", !port.addresses.is_empty()),
+        ("exception", port.exception.is_some()),
+        ("nd_proxy", port.nd_proxy),
+    ] {
+        if given {
+            let hint = match key {
+                "vlan" => "the VLAN of a node stands in its binding",
+                _ => "remove the key, or set `role = \"uplink\"`",
+            };
+            let message = format!(
+                "`{key}` is for uplinks, and this is role `{}`",
+                role(port.role)
+            );
+            out.hinted(at.key(key), message, hint);
+        }
+    }
+    if let Some(worker) = port.worker
+        && worker >= workers
+    {
+        out.hinted(
+            at.key("worker"),
+            format!("there is no worker {worker}"),
+            format!(
+                "they are numbered 0 to {}, in the order of `runtime.workers`",
+                workers.saturating_sub(1)
+            ),
+        );
+    }
+}
+
+pub(super) fn vlan_id(at: At<'_>, vlan: u16, out: &mut Findings) {
+    if !(1..=4094).contains(&vlan) {
+        let message = format!("{vlan} is out of range, which is 1 to 4094");
+        out.hinted(
+            at.key("vlan"),
+            message,
+            "leave the key out for untagged frames",
+        );
+    }
+}
+
+pub(super) fn role(role: Role) -> &'static str {
+    match role {
+        Role::Uplink => "uplink",
+        Role::Node => "node",
+        Role::Exception => "exception",
+    }
+}
+
+/// A number of buffers that was given must do for the queues.
+fn buffers(config: &Config, out: &mut Findings) {
+    let Some(given) = config.limits.mbufs else {
+        return;
+    };
+    let mut free = config.clone();
+    free.limits.mbufs = None;
+    let need = pools(&free)
+        .iter()
+        .map(|pool: &PoolSize| pool.mbufs)
+        .max()
+        .unwrap_or(0);
+    let path = || "limits.mbufs".to_owned();
+    let hint = "leave the key out for a number that follows from queues, rings and holds";
+    let receive = |port: &Port| u64::from(config.queues(port)) * u64::from(port.descriptors);
+    let least: u64 = config.port.iter().map(receive).sum();
+    if u64::from(given) <= least {
+        out.hinted(
+            path(),
+            format!("{given} buffers do not fill the {least} receive descriptors"),
+            hint,
+        );
+    } else if given < need {
+        out.warn(
+            path(),
+            format!("{given} buffers may run out; queues, rings and holds can take up {need}"),
+            hint,
+        );
+    }
+}

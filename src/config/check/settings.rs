@@ -1,0 +1,243 @@
+//! The tables that name no objects: threads, socket, limits, files.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use super::{Findings, in_range, name};
+use crate::config::{Config, Control, Idle, Limits, Runtime};
+use crate::wire::Layout;
+
+/// `sun_path` has 108 bytes, one of them the closing zero.
+const MAX_SOCKET_PATH: usize = 107;
+/// DPDK is built for 128 lcores; one is control's.
+const MAX_WORKERS: usize = 127;
+
+/// EAL arguments that weft makes from other keys.
+const OWN_ARGS: &[(&str, &str)] = &[
+    ("-l", "runtime.workers"),
+    ("-c", "runtime.workers"),
+    ("--lcores", "runtime.workers"),
+    ("--main-lcore", "runtime.control_cpu"),
+    ("-a", "port.device"),
+    ("--allow", "port.device"),
+    ("--vdev", "port.device"),
+    ("-m", "runtime.memory_mb"),
+    ("--no-huge", "runtime.huge"),
+    ("--in-memory", "runtime.in_memory"),
+    ("--file-prefix", "runtime.file_prefix"),
+];
+
+pub(super) fn check(config: &Config, out: &mut Findings) {
+    name(|| "name".to_owned(), &config.name, out);
+    if config.layout == Layout::Slot {
+        let message = "layout `slot` is not supported yet";
+        out.hinted("layout".to_owned(), message, "use `p72` or `p64`");
+    }
+    in_range(|| "mtu".to_owned(), "", "mtu", config.mtu.into(), out);
+    runtime(&config.runtime, out);
+    control(&config.control, out);
+    limits(&config.limits, out);
+    fill(config, out);
+    if let Some(journal) = &config.state.journal {
+        absolute("state.journal", journal, out);
+        if *journal == config.control.socket {
+            let message = "the journal cannot be where the control socket is";
+            out.problem("state.journal".to_owned(), message);
+        }
+    }
+}
+
+/// The ranges of several keys of a table.
+fn ranges(path: &str, table: &str, keys: &[(&str, u32)], out: &mut Findings) {
+    for (key, value) in keys {
+        in_range(|| format!("{path}.{key}"), table, key, (*value).into(), out);
+    }
+}
+
+fn absolute(path: &str, file: &Path, out: &mut Findings) {
+    if !file.is_absolute() {
+        let message = format!("`{}` is not an absolute path", file.display());
+        out.problem(path.to_owned(), message);
+    }
+}
+
+fn runtime(runtime: &Runtime, out: &mut Findings) {
+    ranges(
+        "runtime",
+        "Runtime",
+        &[("control_cpu", runtime.control_cpu.into())],
+        out,
+    );
+    let workers = &runtime.workers;
+    if workers.is_empty() || workers.len() > MAX_WORKERS {
+        out.hinted(
+            "runtime.workers".to_owned(),
+            format!(
+                "{} workers; there must be 1 to {MAX_WORKERS}",
+                workers.len()
+            ),
+            "name the CPU of each worker, such as `workers = [1, 2]`",
+        );
+    }
+    let mut users = HashMap::from([(runtime.control_cpu, "control".to_owned())]);
+    for (index, &cpu) in workers.iter().enumerate() {
+        let path = format!("runtime.workers[{index}]");
+        in_range(|| path.clone(), "Runtime", "workers", cpu.into(), out);
+        let before = users.insert(cpu, format!("worker {index}"));
+        if let (Some(before), Idle::Poll) = (before, runtime.idle) {
+            out.hinted(
+                path,
+                format!(
+                    "CPU {cpu} is {before}'s, and a worker that polls leaves nothing to others"
+                ),
+                "give each its own CPU, or set `idle = \"backoff\"`",
+            );
+        }
+    }
+    if let Some(memory) = runtime.memory_mb {
+        ranges("runtime", "Runtime", &[("memory_mb", memory)], out);
+    }
+    if let Some(prefix) = &runtime.file_prefix {
+        name(|| "runtime.file_prefix".to_owned(), prefix, out);
+    }
+    for (index, arg) in runtime.eal_args.iter().enumerate() {
+        eal_arg(format!("runtime.eal_args[{index}]"), arg, out);
+    }
+}
+
+fn eal_arg(path: String, arg: &str, out: &mut Findings) {
+    let option = arg.split('=').next().unwrap_or(arg);
+    // Short options may have their value in the same word: -l0-3.
+    let same = |own: &str| {
+        option == own || (own.len() == 2 && !arg.starts_with("--") && arg.starts_with(own))
+    };
+    if let Some((_, key)) = OWN_ARGS.iter().find(|(own, _)| same(own)) {
+        out.hinted(
+            path,
+            format!("`{option}` is made from `{key}`"),
+            format!("remove the argument and set `{key}`"),
+        );
+    } else if arg.is_empty() || arg.contains('\0') {
+        out.problem(path, "not an argument");
+    }
+}
+
+fn control(control: &Control, out: &mut Findings) {
+    absolute("control.socket", &control.socket, out);
+    let length = control.socket.as_os_str().len();
+    if length > MAX_SOCKET_PATH {
+        out.problem(
+            "control.socket".to_owned(),
+            format!("the path has {length} bytes; a socket's path has at most {MAX_SOCKET_PATH}"),
+        );
+    }
+    if control.mode.0 & 0o600 != 0o600 {
+        out.hinted(
+            "control.mode".to_owned(),
+            format!(
+                "with mode {} the owner could not use the socket",
+                control.mode
+            ),
+            "such as \"0660\"",
+        );
+    }
+    if control.mode.0 & 0o002 != 0 {
+        out.warn(
+            "control.mode".to_owned(),
+            format!(
+                "with mode {} everybody on this machine may change everything",
+                control.mode
+            ),
+            "name a `group` and use \"0660\"",
+        );
+    }
+    if let Some(group) = &control.group {
+        name(|| "control.group".to_owned(), group, out);
+    }
+    let keys = [
+        ("clients", control.clients),
+        ("line_bytes", control.line_bytes),
+        ("batch", control.batch),
+        ("queue_bytes", control.queue_bytes),
+    ];
+    ranges("control", "Control", &keys, out);
+}
+
+fn limits(limits: &Limits, out: &mut Findings) {
+    let mut keys = vec![
+        ("mappings", limits.mappings),
+        ("prefixes", limits.prefixes),
+        ("nodes", limits.nodes),
+        ("hosts", limits.hosts),
+        ("holds_per_destination", limits.holds_per_destination),
+        ("holds_per_node", limits.holds_per_node),
+        ("holds", limits.holds),
+        ("hold_ms", limits.hold_ms),
+        ("punt_rate", limits.punt_rate),
+        ("miss_rate", limits.miss_rate),
+        ("icmp_rate", limits.icmp_rate),
+        ("ring", limits.ring),
+    ];
+    keys.extend(limits.mbufs.map(|mbufs| ("mbufs", mbufs)));
+    ranges("limits", "Limits", &keys, out);
+    if !limits.ring.is_power_of_two() && (64..=1 << 16).contains(&limits.ring) {
+        out.hinted(
+            "limits.ring".to_owned(),
+            format!("{} is not a power of two", limits.ring),
+            format!("such as {}", limits.ring.next_power_of_two()),
+        );
+    }
+    for (inner, few, outer, many) in [
+        (
+            "holds_per_destination",
+            limits.holds_per_destination,
+            "holds_per_node",
+            limits.holds_per_node,
+        ),
+        (
+            "holds_per_node",
+            limits.holds_per_node,
+            "holds",
+            limits.holds,
+        ),
+    ] {
+        if few > many {
+            let message = format!("{few} is more than `{outer}`, which is {many}");
+            out.problem(format!("limits.{inner}"), message);
+        }
+    }
+}
+
+/// What the file itself holds must fit.
+fn fill(config: &Config, out: &mut Findings) {
+    let (single, wide): (Vec<_>, Vec<_>) = config.mapping.iter().partition(|m| m.address.len == 32);
+    let behind = config.binding.iter().map(|binding| binding.prefixes.len());
+    for (key, what, count, limit) in [
+        (
+            "mappings",
+            "mappings of single addresses",
+            single.len(),
+            config.limits.mappings,
+        ),
+        (
+            "prefixes",
+            "prefixes",
+            wide.len() + behind.sum::<usize>(),
+            config.limits.prefixes,
+        ),
+        (
+            "nodes",
+            "bindings",
+            config.binding.len(),
+            config.limits.nodes,
+        ),
+        ("hosts", "hosts", config.host.len(), config.limits.hosts),
+    ] {
+        let path = format!("limits.{key}");
+        let told = out.problems.iter().any(|problem| problem.path == path);
+        if count > limit as usize && !told {
+            let message = format!("{limit}, but this file has {count} {what}");
+            out.problem(path, message);
+        }
+    }
+}
