@@ -1,0 +1,127 @@
+//! Stage *authorize*: may this packet be sent, may it be delivered.
+//!
+//! Outbound, a node may use the addresses it is bound to and its vnet's
+//! ranges. Inbound, the mapping of the sender must name the host the packet
+//! came from: whoever forges a substrate source would have to sit behind that
+//! very locator.
+
+use crate::mapping::{HostIndex, Key, Mapping, NodeIndex, Target};
+use crate::model::Verify;
+use crate::wire::{Vni, ipv4};
+
+use super::classify::{Classified, Incoming};
+use super::{Context, Drop, Exit, Party};
+
+/// A packet that its node may send.
+#[derive(Clone, Copy, Debug)]
+pub struct Permitted {
+    pub node: NodeIndex,
+    pub l3: u16,
+    pub flow: u32,
+    pub key: Key,
+    pub ip: ipv4::Header,
+}
+
+/// A packet whose source is what it says.
+#[derive(Clone, Copy, Debug)]
+pub struct Verified<'a> {
+    pub incoming: &'a Incoming,
+}
+
+#[inline(always)]
+pub fn to_send(cx: &Context<'_>, it: Classified) -> Result<Permitted, Exit> {
+    let node = cx.topology.node(it.node).ok_or(Drop::UnknownNode)?;
+    if !node.owns(it.ip.src) {
+        return Err(Drop::SpoofedSource.into());
+    }
+    let vnet = cx.topology.vnet(node.vnet).ok_or(Drop::UnknownNode)?;
+    if !vnet.contains(it.ip.dst) {
+        return Err(Exit::Refuse {
+            why: Drop::OutsideVnet,
+            node: it.node,
+            mtu: 0,
+        });
+    }
+    Ok(Permitted {
+        node: it.node,
+        l3: it.l3,
+        flow: it.flow,
+        // The vni of the destination: the node's own, until a grant says
+        // otherwise.
+        key: Key::new(node.vni.0, it.ip.dst.0),
+        ip: it.ip,
+    })
+}
+
+#[inline(always)]
+pub fn to_arrive<'a>(
+    cx: &Context<'_>,
+    it: &'a Incoming,
+    source: Option<Mapping>,
+) -> Result<Verified<'a>, Exit> {
+    if it.source_vni != it.vni {
+        return Err(Drop::Denied.into());
+    }
+    let came_from = cx.topology.layout.locator(&it.packet.header.src);
+    let host_is = |host: HostIndex| {
+        cx.topology
+            .host(host)
+            .is_some_and(|host| host.locator.bits() == came_from)
+    };
+    match source {
+        Some(mapping) if !mapping.is_expired(cx.seconds) => match mapping.target {
+            Target::Remote(host)
+                if host_is(host) || mapping.previous_at(cx.seconds).is_some_and(host_is) =>
+            {
+                Ok(Verified { incoming: it })
+            }
+            _ => Err(unproven(cx, it, came_from, Drop::ForgedSource)),
+        },
+        _ => unknown_source(cx, it, came_from),
+    }
+}
+
+/// The sender has no mapping: known hosts may be trusted by the vnet's rule.
+#[cold]
+fn unknown_source<'a>(
+    cx: &Context<'_>,
+    it: &'a Incoming,
+    came_from: u128,
+) -> Result<Verified<'a>, Exit> {
+    match vnet_of(cx, it.vni) {
+        Some(Verify::Locator) if known(cx, came_from).is_some() => Ok(Verified { incoming: it }),
+        _ => Err(unproven(cx, it, came_from, Drop::SourceUnknown)),
+    }
+}
+
+/// A source that no mapping proves: its node may have come or moved, and its
+/// packets are here before the news, if another host sent it. Nobody else has
+/// anything to send.
+#[cold]
+fn unproven(cx: &Context<'_>, it: &Incoming, came_from: u128, why: Drop) -> Exit {
+    match known(cx, came_from) {
+        Some(host) if cx.topology.resolver => Exit::Hold {
+            why,
+            key: Key::new(it.source_vni.0, it.packet.src().0),
+            whose: Party::Host(host),
+        },
+        _ => why.into(),
+    }
+}
+
+/// The other host of this locator.
+fn known(cx: &Context<'_>, locator: u128) -> Option<HostIndex> {
+    let own = cx.topology.locator.is_some_and(|own| own.bits() == locator);
+    if own {
+        return None;
+    }
+    cx.topology.host_by_locator.get(&locator).copied()
+}
+
+fn vnet_of(cx: &Context<'_>, vni: Vni) -> Option<Verify> {
+    cx.topology
+        .vnets
+        .iter()
+        .find(|vnet| vnet.vni == vni)
+        .map(|vnet| vnet.verify)
+}

@@ -1,0 +1,179 @@
+//! Stage *classify*: whose frame is it, and where does it want to go.
+//!
+//! The sender's vnet comes from its binding alone. Nothing in a packet can
+//! name another one.
+
+use crate::mapping::NodeIndex;
+use crate::packet::{Meta, Packet};
+use crate::siit;
+use crate::wire::virtual_mac::{self, Kind};
+use crate::wire::{Mac, Vni, ethernet, ipv4, ipv6, protocol};
+
+use super::parse::{FromNode, FromSubstrate, NodeNet, SubstrateNet};
+use super::topology::PortRecord;
+use super::{Context, Drop, Exit, Punt};
+
+/// An IPv4 packet of a node we know.
+#[derive(Clone, Copy, Debug)]
+pub struct Classified {
+    pub node: NodeIndex,
+    pub l3: u16,
+    pub flow: u32,
+    pub source_mac: Mac,
+    pub ip: ipv4::Header,
+}
+
+/// A substrate packet for the locator.
+#[derive(Clone, Copy, Debug)]
+pub struct Incoming {
+    pub l3: u16,
+    pub source_vni: Vni,
+    pub vni: Vni,
+    pub packet: siit::Arrived,
+}
+
+#[inline(always)]
+pub fn from_node(cx: &Context<'_>, meta: &Meta, it: FromNode) -> Result<Classified, Exit> {
+    let port = cx.topology.port(meta.port).ok_or(Drop::UnknownNode)?;
+    let vlan = tag(&it.link, meta).ok_or(Drop::EthertypeVlan)?;
+    let node = port
+        .nodes
+        .find(vlan, it.link.source)
+        .ok_or(Drop::UnknownNode)?;
+    let NodeNet::Ipv4(ip, flow) = it.net else {
+        return Err(Exit::Punt(Punt::Arp { node }));
+    };
+    if it.link.destination.is_group() {
+        return Err(group(it.link.destination));
+    }
+    if ip.dst.is_multicast() {
+        return Err(Drop::Multicast.into());
+    }
+    if it.source_routed {
+        return Err(Exit::Refuse {
+            why: Drop::SourceRoute,
+            node,
+            mtu: 0,
+        });
+    }
+    let record = cx.topology.node(node).ok_or(Drop::UnknownNode)?;
+    if it.link.destination != virtual_mac::of(Kind::Node, record.vni, ip.dst) {
+        return Err(Drop::MacMismatch.into());
+    }
+    Ok(Classified {
+        node,
+        l3: it.link.len as u16,
+        flow,
+        source_mac: it.link.source,
+        ip,
+    })
+}
+
+/// The frame's tag, 0 without one, whoever took it off. `None` if one more is
+/// behind the tag that the device took off: the device's stands for the wire,
+/// so another one must not name a node.
+#[inline]
+pub fn tag(link: &ethernet::Header, meta: &Meta) -> Option<u16> {
+    match (link.vlan, meta.vlan) {
+        (tag, 0) => Some(tag.unwrap_or(0)),
+        (None, taken_off) => Some(taken_off),
+        (Some(_), _) => None,
+    }
+}
+
+#[cold]
+fn group(destination: Mac) -> Exit {
+    if destination == Mac::BROADCAST {
+        Drop::Broadcast.into()
+    } else {
+        Drop::Multicast.into()
+    }
+}
+
+#[inline(always)]
+pub fn from_substrate<P: Packet>(
+    cx: &Context<'_>,
+    meta: &Meta,
+    packet: &P,
+    it: FromSubstrate,
+) -> Result<Incoming, Exit> {
+    let port = cx.topology.port(meta.port).ok_or(Drop::NotForUs)?;
+    if tag(&it.link, meta) != Some(port.vlan.unwrap_or(0)) {
+        return Err(Drop::WrongVlan.into());
+    }
+    let SubstrateNet::Ipv6(ip) = it.net else {
+        return Err(other(port, Drop::NoExceptionPort));
+    };
+    let layout = cx.topology.layout;
+    let ours = cx
+        .topology
+        .locator
+        .is_some_and(|own| own.bits() == layout.locator(&ip.dst));
+    let managed = ours && it.link.destination == port.mac && layout.vni(&ip.dst) != 0;
+    if !managed {
+        return Err(to_the_host(cx, port, &it.link, &ip));
+    }
+    if packet.is_shared() {
+        return Err(Drop::BufferShared.into());
+    }
+    let rest = packet
+        .head()
+        .get(it.link.len + ipv6::HEADER_LEN..)
+        .unwrap_or(&[]);
+    let packet = siit::Arrived::after(ip, rest).map_err(refusal)?;
+    Ok(Incoming {
+        l3: it.link.len as u16,
+        source_vni: Vni(layout.vni(&ip.src)),
+        vni: Vni(layout.vni(&ip.dst)),
+        packet,
+    })
+}
+
+/// A refusal of the translation, as the exit it is.
+#[cold]
+pub fn refusal(why: siit::Refusal) -> Exit {
+    use siit::Refusal;
+    Exit::Drop(match why {
+        Refusal::SubstrateIcmp => return Exit::Punt(Punt::SubstrateError),
+        Refusal::TooShort => Drop::TooShort,
+        Refusal::BadVersion => Drop::BadVersion,
+        Refusal::BadPayloadLength => Drop::BadTotalLength,
+        Refusal::HeadersSplit => Drop::HeadersSplit,
+        Refusal::ExtensionHeader => Drop::ExtensionHeader,
+        Refusal::ProtocolNotCarried => Drop::ProtocolNotCarried,
+        Refusal::TtlZero => Drop::TtlZero,
+        Refusal::LabelLost => Drop::LabelLost,
+        Refusal::LabelReserved => Drop::LabelInvalid,
+    })
+}
+
+/// A frame that is not for a node: for the host itself, or for whoever
+/// listens behind the exception port.
+#[cold]
+fn to_the_host(
+    cx: &Context<'_>,
+    port: &PortRecord,
+    link: &ethernet::Header,
+    ip: &ipv6::Header,
+) -> Exit {
+    let group = link.destination.is_group();
+    if !group && link.destination != port.mac {
+        return Drop::WrongMac.into();
+    }
+    let proxied = port.nd_proxy
+        && group
+        && ip.next_header == protocol::ICMPV6
+        && cx.topology.locator.is_some();
+    if port.own.contains(&ip.dst) || port.groups.contains(&ip.dst) || proxied {
+        return Exit::Punt(Punt::Substrate);
+    }
+    other(port, Drop::NotForUs)
+}
+
+#[cold]
+fn other(port: &PortRecord, why: Drop) -> Exit {
+    match port.exception {
+        Some(exception) => Exit::Pass { port: exception },
+        None => why.into(),
+    }
+}

@@ -1,0 +1,171 @@
+//! Every way a packet can end without being sent.
+//!
+//! `Drop` is the only exit of the walk without transmission, and each variant
+//! is a counter with one line of help: there is no unnamed loss. The table
+//! below is the single declaration; names, help texts, statistics and
+//! documentation follow from it.
+
+macro_rules! drops {
+    ($($(#[doc = $help:literal])+ $variant:ident => $name:literal,)*) => {
+        /// Why a packet was not carried on.
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+        #[repr(u8)]
+        pub enum Drop {
+            $($(#[doc = $help])+ $variant,)*
+        }
+
+        impl Drop {
+            pub const ALL: &'static [Drop] = &[$(Drop::$variant,)*];
+            pub const COUNT: usize = Drop::ALL.len();
+
+            /// The counter's name.
+            pub const fn name(self) -> &'static str {
+                match self { $(Drop::$variant => $name,)* }
+            }
+
+            /// One line that says what happened and what to look at.
+            pub const fn help(self) -> &'static str {
+                match self { $(Drop::$variant => concat!($($help,)+).trim_ascii(),)* }
+            }
+        }
+    };
+}
+
+drops! {
+    // parse
+    /// Frame shorter than the headers it announces.
+    TooShort => "too_short",
+    /// Headers do not lie in the packet's first segment.
+    HeadersSplit => "headers_split",
+    /// Somebody else holds the buffer, so it must not be rewritten.
+    BufferShared => "buffer_shared",
+    /// IP version field does not match the ethertype.
+    BadVersion => "bad_version",
+    /// IPv4 header length below 20 or beyond the packet.
+    BadHeaderLength => "bad_header_length",
+    /// IP length field disagrees with the bytes that arrived.
+    BadTotalLength => "bad_total_length",
+    /// IPv4 header checksum is wrong.
+    BadHeaderChecksum => "bad_header_checksum",
+    /// IPv4 protocol that would become an IPv6 extension header or ICMPv6 (0, 43, 44, 58, 59, 60, 135, 139, 140).
+    ProtocolNotCarried => "protocol_not_carried",
+    /// Packet whose TTL is already 0.
+    TtlZero => "ttl_zero",
+    /// Options with an unexpired source route, which no vnet follows.
+    SourceRoute => "source_route",
+    /// IPv4 options that do not add up.
+    BadOptions => "bad_options",
+    /// IPv6 extension header other than one Fragment header.
+    ExtensionHeader => "extension_header",
+    /// Fragment that reaches beyond the 65,535 bytes of a packet.
+    BadFragment => "bad_fragment",
+    /// Packet of another host whose flow label carries no mode: a router on the way rewrote it.
+    LabelLost => "label_lost",
+    /// Flow label with the reserved mode.
+    LabelInvalid => "label_invalid",
+
+    // classify
+    /// IPv6 from a node: vnets carry IPv4.
+    EthertypeIpv6 => "ethertype_ipv6",
+    /// Reverse ARP from a node.
+    EthertypeRarp => "ethertype_rarp",
+    /// LLDP from a node: there is no neighbour to discover.
+    EthertypeLldp => "ethertype_lldp",
+    /// A second VLAN tag.
+    EthertypeVlan => "ethertype_vlan",
+    /// Any other ethertype.
+    EthertypeOther => "ethertype_other",
+    /// No binding for this port, VLAN and source MAC.
+    UnknownNode => "unknown_node",
+    /// Uplink frame with another VLAN id than the uplink's.
+    WrongVlan => "wrong_vlan",
+    /// Frame for somebody else's hardware address.
+    WrongMac => "wrong_mac",
+    /// Broadcast frame or address other than ARP: not carried.
+    Broadcast => "broadcast",
+    /// Multicast frame or address: not carried.
+    Multicast => "multicast",
+    /// Destination MAC is not the virtual MAC of the destination address.
+    MacMismatch => "mac_mismatch",
+    /// Substrate packet to an address that is neither ours nor in our locator.
+    NotForUs => "not_for_us",
+    /// Uplink frame that is not IPv6, and no exception port to take it.
+    NoExceptionPort => "no_exception_port",
+
+    // authorize
+    /// Source address is not one the node is bound to.
+    SpoofedSource => "spoofed_source",
+    /// Source and destination belong to different vnets, or the manager refused the pair.
+    Denied => "denied",
+    /// Substrate packet whose source is mapped to another host than it came from.
+    ForgedSource => "forged_source",
+    /// Substrate packet from an address that has no mapping.
+    SourceUnknown => "source_unknown",
+    /// Destination outside the vnet's ranges.
+    OutsideVnet => "outside_vnet",
+
+    // resolve
+    /// No mapping for the destination.
+    NoMapping => "no_mapping",
+    /// The destination's mapping has expired.
+    Expired => "expired",
+    /// The destination is mapped to nowhere on purpose.
+    Blackholed => "blackholed",
+    /// Packet for an address that no node of this host has.
+    NotLocal => "not_local",
+    /// Too many packets are waiting for this destination, node or in all.
+    HoldFull => "hold_full",
+
+    // rewrite
+    /// Larger than the path takes and not to be fragmented; the sender is told.
+    TooBig => "too_big",
+    /// The node's hardware address is not known yet.
+    NodeMacUnknown => "node_mac_unknown",
+    /// No next hop towards the host is usable.
+    NoNeighbor => "no_neighbor",
+    /// No packet buffer, or not enough room in one.
+    NoBuffer => "no_buffer",
+
+    // tx
+    /// The port's transmit queue is full.
+    TxFull => "tx_full",
+    /// The ring to the worker that owns the port is full.
+    HandoffFull => "handoff_full",
+    /// The ring to the control thread is full.
+    PuntFull => "punt_full",
+    /// More packets for the control thread than the node or link may send.
+    PuntLimited => "punt_limited",
+    /// Held or queued when the appliance stopped.
+    Shutdown => "shutdown",
+}
+
+impl std::fmt::Display for Drop {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn names_are_unique_and_helped() {
+        let names: HashSet<_> = Drop::ALL.iter().map(|d| d.name()).collect();
+        assert_eq!(names.len(), Drop::COUNT);
+        for (i, drop) in Drop::ALL.iter().enumerate() {
+            assert_eq!(*drop as usize, i, "counters are indexed by the variant");
+            assert!(
+                drop.help().trim().ends_with('.') || drop.help().ends_with(')'),
+                "{drop}: {}",
+                drop.help()
+            );
+            assert!(
+                drop.name()
+                    .chars()
+                    .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+            );
+        }
+    }
+}

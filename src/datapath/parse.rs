@@ -1,0 +1,148 @@
+//! Stage *parse*: bytes to checked headers. Nothing behind this stage reads a
+//! length or an offset from the packet again.
+
+use crate::packet::Packet;
+use crate::wire::ethernet::{self, ethertype};
+use crate::wire::{flow, ipv4, ipv6, protocol};
+
+use super::{Drop, Exit};
+
+/// A frame of a node.
+#[derive(Clone, Copy, Debug)]
+pub struct FromNode {
+    pub link: ethernet::Header,
+    pub net: NodeNet,
+    /// Wants to choose its way itself.
+    pub source_routed: bool,
+}
+
+/// What a node may send.
+#[derive(Clone, Copy, Debug)]
+pub enum NodeNet {
+    Ipv4(ipv4::Header, u32),
+    Arp,
+}
+
+/// A frame of the substrate.
+#[derive(Clone, Copy, Debug)]
+pub struct FromSubstrate {
+    pub link: ethernet::Header,
+    pub net: SubstrateNet,
+}
+
+/// What the substrate may send. Whether anything but IPv6 is of use is for
+/// `classify` to say: an exception port may want it.
+#[derive(Clone, Copy, Debug)]
+pub enum SubstrateNet {
+    Ipv6(ipv6::Header),
+    Other,
+}
+
+#[inline(always)]
+pub fn from_node<P: Packet>(packet: &P) -> Result<FromNode, Exit> {
+    let head = packet.head();
+    let link = ethernet::Header::parse(head).ok_or_else(|| short(packet))?;
+    if link.ethertype != ethertype::IPV4 {
+        return not_ipv4(link);
+    }
+    let bytes = head.get(link.len..).unwrap_or(&[]);
+    let available = packet.total_len() - link.len;
+    let ip = ipv4::Header::parse_within(bytes, available).map_err(|why| malformed(packet, why))?;
+    let payload = bytes
+        .get(usize::from(ip.header_len)..)
+        .ok_or_else(|| short(packet))?;
+    if protocol::is_not_carried(ip.protocol) {
+        return Err(Drop::ProtocolNotCarried.into());
+    }
+    if ip.ttl == 0 {
+        return Err(Drop::TtlZero.into());
+    }
+    if packet.is_shared() {
+        return Err(Drop::BufferShared.into());
+    }
+    Ok(FromNode {
+        link,
+        net: NodeNet::Ipv4(ip, flow::hash(&ip, payload)),
+        source_routed: ip.has_options() && wants_source_route(bytes, &ip)?,
+    })
+}
+
+/// ARP goes on, all else has a name.
+#[cold]
+fn not_ipv4(link: ethernet::Header) -> Result<FromNode, Exit> {
+    match link.ethertype {
+        ethertype::ARP => Ok(FromNode {
+            link,
+            net: NodeNet::Arp,
+            source_routed: false,
+        }),
+        ethertype::IPV6 => Err(Drop::EthertypeIpv6.into()),
+        ethertype::RARP => Err(Drop::EthertypeRarp.into()),
+        ethertype::LLDP => Err(Drop::EthertypeLldp.into()),
+        ethertype::VLAN | ethertype::QINQ => Err(Drop::EthertypeVlan.into()),
+        _ => Err(Drop::EthertypeOther.into()),
+    }
+}
+
+#[inline(always)]
+pub fn from_substrate<P: Packet>(packet: &P) -> Result<FromSubstrate, Exit> {
+    let head = packet.head();
+    let link = ethernet::Header::parse(head).ok_or_else(|| short(packet))?;
+    let net = match link.ethertype {
+        ethertype::IPV6 => {
+            let bytes = head.get(link.len..).unwrap_or(&[]);
+            let available = packet.total_len() - link.len;
+            let ip = ipv6::Header::parse_within(bytes, available).map_err(|why| match why {
+                ipv6::Malformed::TooShort => short(packet),
+                ipv6::Malformed::BadVersion => Drop::BadVersion.into(),
+                ipv6::Malformed::BadPayloadLength => Drop::BadTotalLength.into(),
+            })?;
+            SubstrateNet::Ipv6(ip)
+        }
+        _ => SubstrateNet::Other,
+    };
+    Ok(FromSubstrate { link, net })
+}
+
+/// Whether the options ask for one; or they do not add up.
+#[cold]
+fn wants_source_route(bytes: &[u8], ip: &ipv4::Header) -> Result<bool, Exit> {
+    let options = bytes.get(ipv4::HEADER_LEN..usize::from(ip.header_len));
+    match ipv4::options(options.unwrap_or(&[])) {
+        ipv4::Options::Removable => Ok(false),
+        ipv4::Options::SourceRoute => Ok(true),
+        ipv4::Options::Malformed => Err(Drop::BadOptions.into()),
+    }
+}
+
+#[cold]
+fn malformed<P: Packet>(packet: &P, why: ipv4::Malformed) -> Exit {
+    match why {
+        ipv4::Malformed::TooShort => short(packet),
+        ipv4::Malformed::BadVersion => Drop::BadVersion.into(),
+        // Below 20, or options beyond what there is.
+        ipv4::Malformed::BadHeaderLength => match short(packet) {
+            split @ Exit::Drop(Drop::HeadersSplit) if announces_options(packet) => split,
+            _ => Drop::BadHeaderLength.into(),
+        },
+        ipv4::Malformed::BadTotalLength => Drop::BadTotalLength.into(),
+        ipv4::Malformed::BadHeaderChecksum => Drop::BadHeaderChecksum.into(),
+    }
+}
+
+/// A header longer than 20 bytes.
+fn announces_options<P: Packet>(packet: &P) -> bool {
+    let head = packet.head();
+    let first = ethernet::Header::parse(head).and_then(|link| head.get(link.len));
+    first.is_some_and(|first| first & 0xf > 5)
+}
+
+/// Too short, or only the first segment is?
+#[cold]
+fn short<P: Packet>(packet: &P) -> Exit {
+    if packet.total_len() > packet.head().len() {
+        Drop::HeadersSplit.into()
+    } else {
+        Drop::TooShort.into()
+    }
+}

@@ -1,0 +1,135 @@
+//! Stage *resolve*: from a tenant's address to a host and its next hop, or to
+//! a node here. The table is asked for the whole burst at once, so that its
+//! cache misses overlap.
+
+use crate::mapping::{HostIndex, Key, Mapping, NodeIndex, Target};
+use crate::wire::{Vaddr, Vni};
+
+use super::authorize::{Permitted, Verified};
+use super::classify::Incoming;
+use super::{Asked, BURST, Context, Drop, Exit, Found, Party};
+
+/// Where a node's packet goes.
+#[derive(Clone, Copy, Debug)]
+pub struct Onward<'a> {
+    pub sent: &'a Permitted,
+    pub to: Place,
+}
+
+/// A host of the substrate, or a node of our own.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Place {
+    Host(HostIndex),
+    Node(NodeIndex),
+}
+
+/// Which of our nodes a substrate packet is for.
+#[derive(Clone, Copy, Debug)]
+pub struct Inward<'a> {
+    pub incoming: &'a Incoming,
+    pub node: NodeIndex,
+}
+
+/// Stands in for packets that have already left the walk: vni 0 is in no table.
+const NOBODY: Key = Key::new(0, 0);
+
+pub fn destinations(cx: &Context<'_>, asked: &Asked<Permitted>) -> Found<BURST> {
+    let mut keys = [NOBODY; BURST];
+    let mut found = [None; BURST];
+    for (key, it) in keys.iter_mut().zip(asked) {
+        if let Ok(permitted) = it {
+            *key = permitted.key;
+        }
+    }
+    let n = asked.len();
+    cx.mappings
+        .resolve_burst(cx.pin, &keys[..n], &mut found[..n]);
+    found
+}
+
+/// Sources and destinations of a burst, in one pass over the table: those of
+/// packet `i` at `2 * i` and `2 * i + 1`.
+pub fn both_ends(cx: &Context<'_>, asked: &Asked<Incoming>) -> Found<{ 2 * BURST }> {
+    let mut keys = [NOBODY; 2 * BURST];
+    let mut found = [None; 2 * BURST];
+    for (ends, it) in keys.as_chunks_mut().0.iter_mut().zip(asked) {
+        if let Ok(incoming) = it {
+            *ends = [
+                Key::new(incoming.source_vni.0, incoming.packet.src().0),
+                Key::new(incoming.vni.0, incoming.packet.dst().0),
+            ];
+        }
+    }
+    let n = 2 * asked.len();
+    cx.mappings
+        .resolve_burst(cx.pin, &keys[..n], &mut found[..n]);
+    found
+}
+
+#[inline(always)]
+pub fn onward<'a>(
+    cx: &Context<'_>,
+    it: &'a Permitted,
+    found: Option<Mapping>,
+) -> Result<Onward<'a>, Exit> {
+    let to = match found {
+        Some(mapping) if !mapping.is_expired(cx.seconds) => match mapping.target {
+            Target::Remote(host) => Place::Host(host),
+            Target::Local(node) if has(cx, node, Vni(it.key.vni()), it.ip.dst) => Place::Node(node),
+            Target::Local(_) => return Err(Drop::NotLocal.into()),
+            Target::Blackhole => return Err(Drop::Blackholed.into()),
+            Target::Refused | Target::Side(_) => return Err(refused(it, Drop::Denied)),
+        },
+        Some(_) => return Err(missing(cx, it, Drop::Expired)),
+        None => return Err(missing(cx, it, Drop::NoMapping)),
+    };
+    Ok(Onward { sent: it, to })
+}
+
+#[inline(always)]
+pub fn inward<'a>(
+    cx: &Context<'_>,
+    it: Verified<'a>,
+    found: Option<Mapping>,
+) -> Result<Inward<'a>, Exit> {
+    let incoming = it.incoming;
+    match found.map(|mapping| mapping.target) {
+        Some(Target::Local(node)) if has(cx, node, incoming.vni, incoming.packet.dst()) => {
+            Ok(Inward { incoming, node })
+        }
+        _ => Err(Drop::NotLocal.into()),
+    }
+}
+
+/// Whether the node has the address in this vnet. Table and topology are two
+/// things that change one after the other; a frame must not reach a wrong node
+/// in between.
+#[inline]
+fn has(cx: &Context<'_>, node: NodeIndex, vni: Vni, address: Vaddr) -> bool {
+    let node = cx.topology.node(node);
+    node.is_some_and(|node| node.vni == vni && node.owns(address))
+}
+
+/// Nobody knows the destination yet: wait if somebody can be asked, else tell
+/// the sender.
+#[cold]
+fn missing(cx: &Context<'_>, it: &Permitted, why: Drop) -> Exit {
+    if cx.topology.resolver {
+        Exit::Hold {
+            why,
+            key: it.key,
+            whose: Party::Node(it.node),
+        }
+    } else {
+        refused(it, why)
+    }
+}
+
+#[cold]
+fn refused(it: &Permitted, why: Drop) -> Exit {
+    Exit::Refuse {
+        why,
+        node: it.node,
+        mtu: 0,
+    }
+}

@@ -1,0 +1,239 @@
+//! Stage *rewrite*: the bytes change here and nowhere else, and only for
+//! packets that have passed all the stages before.
+
+use crate::mapping::{HostIndex, Key, NodeIndex};
+use crate::model::Dscp;
+use crate::packet::{NoRoom, Packet};
+use crate::siit::fragment::{Fit, fit};
+use crate::siit::{self, Inbound, Outbound};
+use crate::wire::ethernet::{self, ethertype};
+use crate::wire::virtual_mac::{self, Kind};
+use crate::wire::{Saddr, Vaddr, Vni, flow, ipv4};
+
+use super::authorize::Permitted;
+use super::classify::refusal;
+use super::resolve::{Inward, Onward, Place};
+use super::topology::{Entropy, HostRecord, NodeRecord};
+use super::{Context, Drop, Exit, Outcome, Party};
+
+/// A packet that is to be cut, and where it goes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Cut {
+    pub node: NodeIndex,
+    pub host: HostIndex,
+    pub key: Key,
+    pub l3: u16,
+    pub flow: u32,
+}
+
+const _: () = assert!(
+    size_of::<Result<Outcome, Exit>>() <= 32,
+    "made for every packet"
+);
+
+impl From<NoRoom> for Exit {
+    fn from(_: NoRoom) -> Exit {
+        Drop::NoBuffer.into()
+    }
+}
+
+/// A node's packet, towards wherever `resolve` found its destination.
+#[inline(always)]
+pub fn onward<P: Packet>(
+    cx: &Context<'_>,
+    packet: &mut P,
+    it: Onward<'_>,
+) -> Result<Outcome, Exit> {
+    match it.to {
+        Place::Host(host) => to_host(cx, packet, it.sent, host),
+        Place::Node(node) => to_neighbor(cx, packet, it.sent, node),
+    }
+}
+
+#[inline(always)]
+fn to_host<P: Packet>(
+    cx: &Context<'_>,
+    packet: &mut P,
+    it: &Permitted,
+    index: HostIndex,
+) -> Result<Outcome, Exit> {
+    let host = cx.topology.host(index).ok_or(Drop::NoMapping)?;
+    match fit(&it.ip, host.mtu) {
+        Fit::Whole => to_substrate(cx, packet, it, host),
+        Fit::Split(_) => Ok(Outcome::Split(Cut {
+            node: it.node,
+            host: index,
+            key: it.key,
+            l3: it.l3,
+            flow: it.flow,
+        })),
+        Fit::TooBig { mtu } => Err(Exit::Refuse {
+            why: Drop::TooBig,
+            node: it.node,
+            mtu,
+        }),
+        Fit::Overlong => Err(Drop::BadFragment.into()),
+    }
+}
+
+/// Writes link and IPv6 header over a packet that fits.
+#[inline(always)]
+pub fn to_substrate<P: Packet>(
+    cx: &Context<'_>,
+    packet: &mut P,
+    it: &Permitted,
+    host: &HostRecord,
+) -> Result<Outcome, Exit> {
+    let node = cx.topology.node(it.node).ok_or(Drop::UnknownNode)?;
+    let vnet = cx.topology.vnet(node.vnet).ok_or(Drop::UnknownNode)?;
+    let hop = cx.topology.hop(host, it.flow).ok_or(Drop::NoNeighbor)?;
+    let l3 = usize::from(it.l3);
+    packet.truncate(l3 + usize::from(it.ip.total_len));
+    let link = hop.link();
+    move_front(
+        packet,
+        link.len() as isize + siit::growth(&it.ip) - l3 as isize,
+    )?;
+    let (front, rest) = packet
+        .head_mut()
+        .split_at_mut_checked(link.len())
+        .ok_or(Drop::HeadersSplit)?;
+    front.copy_from_slice(link);
+    let translation = Outbound {
+        src: with_vaddr(node.saddr, it.ip.src),
+        dst: cx
+            .topology
+            .layout
+            .compose(&host.locator, node.vni, it.ip.dst),
+        checksum_delta: siit::address_delta(node.checksum_part.into(), host.checksum_part.into()),
+        mode: vnet.mode,
+        traffic_class: traffic_class(vnet.dscp, it.ip.tos),
+        entropy: match cx.topology.entropy {
+            Entropy::Flow => flow::entropy(it.flow),
+            Entropy::Zero => 0,
+        },
+    };
+    siit::outbound(rest, &it.ip, &translation).map_err(refusal)?;
+    Ok(Outcome::Send {
+        port: hop.port,
+        options_removed: it.ip.has_options(),
+    })
+}
+
+/// To a node of this host: the link header is all that changes.
+fn to_neighbor<P: Packet>(
+    cx: &Context<'_>,
+    packet: &mut P,
+    it: &Permitted,
+    index: NodeIndex,
+) -> Result<Outcome, Exit> {
+    let node = cx.topology.node(index).ok_or(Drop::NotLocal)?;
+    let link = link_to(node, index, it.ip.src)?;
+    let port = cx.topology.port(node.port).ok_or(Drop::NotLocal)?;
+    if it.ip.total_len > port.mtu {
+        return Err(Exit::Refuse {
+            why: Drop::TooBig,
+            node: it.node,
+            mtu: port.mtu,
+        });
+    }
+    let l3 = usize::from(it.l3);
+    packet.truncate(l3 + usize::from(it.ip.total_len));
+    replace_link(packet, l3, &link)?;
+    Ok(Outcome::Send {
+        port: node.port,
+        options_removed: false,
+    })
+}
+
+/// A substrate packet, to the node it is for. `i` is its place in the burst.
+#[inline(always)]
+pub fn inward<P: Packet>(
+    cx: &Context<'_>,
+    packet: &mut P,
+    it: Inward<'_>,
+    i: usize,
+) -> Result<Outcome, Exit> {
+    let arrived = &it.incoming.packet;
+    let node = cx.topology.node(it.node).ok_or(Drop::NotLocal)?;
+    let link = link_to(node, it.node, arrived.src())?;
+    let port = cx.topology.port(node.port).ok_or(Drop::NotLocal)?;
+    if usize::from(arrived.payload_len) + ipv4::HEADER_LEN > usize::from(port.mtu) {
+        return Err(Drop::TooBig.into());
+    }
+    let l3 = usize::from(it.incoming.l3);
+    let len = usize::from(arrived.header_len) + usize::from(arrived.payload_len);
+    packet.truncate(l3 + len);
+    let translation = Inbound {
+        checksum_delta: siit::address_delta_of(&arrived.header.src, &arrived.header.dst),
+        id: cx.fresh.of(i),
+    };
+    let bytes = packet.head_mut().get_mut(l3..).ok_or(Drop::HeadersSplit)?;
+    let restored = siit::inbound(bytes, arrived, &translation).map_err(refusal)?;
+    replace_link(packet, l3 + restored.offset, &link)?;
+    Ok(Outcome::Send {
+        port: node.port,
+        options_removed: false,
+    })
+}
+
+/// The link header of what `node` gets from `source`; waits if the node's
+/// hardware address is not known.
+#[inline]
+fn link_to(node: &NodeRecord, index: NodeIndex, source: Vaddr) -> Result<ethernet::Header, Exit> {
+    let Some(destination) = node.mac else {
+        return Err(mac_unknown(node.vni, node.vaddr, index));
+    };
+    Ok(ethernet::Header {
+        destination,
+        source: virtual_mac::of(Kind::Node, node.vni, source),
+        vlan: (node.vlan != 0).then_some(node.vlan),
+        ethertype: ethertype::IPV4,
+        len: 0,
+    })
+}
+
+#[cold]
+fn mac_unknown(vni: Vni, vaddr: Vaddr, node: NodeIndex) -> Exit {
+    Exit::Hold {
+        why: Drop::NodeMacUnknown,
+        key: Key::new(vni.0, vaddr.0),
+        whose: Party::Node(node),
+    }
+}
+
+/// Puts a link header in front of the network header, which begins at `l3`.
+#[inline]
+fn replace_link<P: Packet>(packet: &mut P, l3: usize, link: &ethernet::Header) -> Result<(), Exit> {
+    let len = ethernet::HEADER_LEN + link.vlan.map_or(0, |_| ethernet::TAG_LEN);
+    move_front(packet, len as isize - l3 as isize)?;
+    let front = packet.head_mut().get_mut(..len).ok_or(Drop::HeadersSplit)?;
+    link.emit(front);
+    Ok(())
+}
+
+/// Moves the packet's first byte outward by `n`, or inward if `n` is negative.
+#[inline]
+fn move_front<P: Packet>(packet: &mut P, n: isize) -> Result<(), NoRoom> {
+    if n >= 0 {
+        packet.prepend(n as usize)
+    } else {
+        packet.trim_front(n.unsigned_abs())
+    }
+}
+
+/// The node's substrate address for the source it uses.
+#[inline]
+fn with_vaddr(base: Saddr, vaddr: Vaddr) -> Saddr {
+    (u128::from_be_bytes(base) | u128::from(vaddr.0)).to_be_bytes()
+}
+
+/// TOS on the substrate; ECN bits are the node's in any case.
+#[inline]
+fn traffic_class(rule: Dscp, tos: u8) -> u8 {
+    match rule {
+        Dscp::Copy => tos,
+        Dscp::Zero => tos & 3,
+        Dscp::Fixed(dscp) => dscp << 2 | tos & 3,
+    }
+}

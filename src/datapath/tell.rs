@@ -1,0 +1,154 @@
+//! What each stage says of a packet, in words, for `trace` and `explain`.
+
+use std::fmt::{self, Write};
+
+use crate::mapping::NodeIndex;
+
+use super::authorize::{Permitted, Verified};
+use super::classify::{Classified, Incoming};
+use super::parse::{FromNode, FromSubstrate, NodeNet, SubstrateNet};
+use super::resolve::{Inward, Onward, Place};
+use super::topology::Topology;
+use super::watch::node_name;
+use super::{Exit, Outcome, Punt};
+
+/// Says what was decided. Names come from the topology.
+pub trait Tell {
+    fn tell(&self, topology: &Topology, out: &mut impl Write) -> fmt::Result;
+}
+
+impl Tell for FromNode {
+    fn tell(&self, _: &Topology, out: &mut impl Write) -> fmt::Result {
+        match &self.net {
+            NodeNet::Arp => write!(out, "arp from {}", self.link.source),
+            NodeNet::Ipv4(ip, _) => {
+                write!(out, "ipv4 {} > {} protocol {}", ip.src, ip.dst, ip.protocol)?;
+                write!(out, " length {} ttl {}", ip.total_len, ip.ttl)?;
+                out.write_str(if ip.df { " df" } else { "" })?;
+                if ip.is_fragment() {
+                    write!(out, " fragment at {}", u32::from(ip.offset) * 8)?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Tell for FromSubstrate {
+    fn tell(&self, _: &Topology, out: &mut impl Write) -> fmt::Result {
+        match &self.net {
+            SubstrateNet::Other => write!(out, "ethertype {:#06x}", self.link.ethertype),
+            SubstrateNet::Ipv6(ip) => {
+                let [src, dst] = [ip.src, ip.dst].map(std::net::Ipv6Addr::from);
+                write!(out, "ipv6 {src} > {dst} next header {}", ip.next_header)
+            }
+        }
+    }
+}
+
+impl Tell for Classified {
+    fn tell(&self, topology: &Topology, out: &mut impl Write) -> fmt::Result {
+        write!(out, "from node {}", whose(topology, self.node))
+    }
+}
+
+impl Tell for Incoming {
+    fn tell(&self, _: &Topology, out: &mut impl Write) -> fmt::Result {
+        let packet = &self.packet;
+        write!(out, "for the locator: {}/{}", self.source_vni, packet.src())?;
+        write!(
+            out,
+            " > {}/{} {:?}",
+            self.vni,
+            packet.dst(),
+            packet.label.tag
+        )
+    }
+}
+
+impl Tell for Permitted {
+    fn tell(&self, _: &Topology, out: &mut impl Write) -> fmt::Result {
+        write!(out, "may use {}", self.ip.src)
+    }
+}
+
+impl Tell for Verified<'_> {
+    fn tell(&self, _: &Topology, out: &mut impl Write) -> fmt::Result {
+        write!(out, "source is where it is mapped to")
+    }
+}
+
+impl Tell for Onward<'_> {
+    fn tell(&self, topology: &Topology, out: &mut impl Write) -> fmt::Result {
+        match self.to {
+            Place::Node(node) => write!(out, "node {} of this host", whose(topology, node)),
+            Place::Host(host) => match topology.host(host) {
+                Some(host) => write!(out, "host {} {}", host.name, host.locator),
+                None => out.write_str("a host that is gone"),
+            },
+        }
+    }
+}
+
+impl Tell for Inward<'_> {
+    fn tell(&self, topology: &Topology, out: &mut impl Write) -> fmt::Result {
+        write!(out, "node {}", whose(topology, self.node))
+    }
+}
+
+impl Tell for Outcome {
+    fn tell(&self, topology: &Topology, out: &mut impl Write) -> fmt::Result {
+        match self {
+            Outcome::Send {
+                port,
+                options_removed,
+            } => {
+                let options = if *options_removed {
+                    " without its options"
+                } else {
+                    ""
+                };
+                write!(out, "out of port {}{options}", port_name(topology, *port))
+            }
+            Outcome::Split(_) => out.write_str("cut into pieces, each rewritten"),
+        }
+    }
+}
+
+impl Tell for Exit {
+    fn tell(&self, topology: &Topology, out: &mut impl Write) -> fmt::Result {
+        match self {
+            Exit::Drop(why) => write!(out, "drop {why}: {}", why.help()),
+            Exit::Refuse { why, .. } => write!(out, "drop {why}, sender told: {}", why.help()),
+            Exit::Pass { port } => {
+                write!(out, "unchanged out of port {}", port_name(topology, *port))
+            }
+            Exit::Punt(Punt::Arp { .. }) => out.write_str("answered by the control thread (ARP)"),
+            Exit::Punt(Punt::Substrate) => out.write_str("for the host itself"),
+            Exit::Punt(Punt::SubstrateError) => {
+                out.write_str("an error of the substrate, for the control thread")
+            }
+            Exit::Hold { why, .. } => write!(out, "waits, then drop {why}: {}", why.help()),
+        }
+    }
+}
+
+fn port_name(topology: &Topology, port: u16) -> &str {
+    topology.port(port).map_or("?", |port| port.name.as_str())
+}
+
+/// A node's name with its vnet.
+fn whose(topology: &Topology, index: NodeIndex) -> impl fmt::Display + '_ {
+    struct Whose<'a>(&'a Topology, NodeIndex);
+    impl fmt::Display for Whose<'_> {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(node_name(self.0, self.1))?;
+            let vnet = self.0.node(self.1).and_then(|node| self.0.vnet(node.vnet));
+            match vnet {
+                Some(vnet) => write!(f, " (vnet {})", vnet.name),
+                None => Ok(()),
+            }
+        }
+    }
+    Whose(topology, index)
+}

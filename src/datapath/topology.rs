@@ -1,0 +1,255 @@
+//! What workers know beside the mapping table: ports, nodes, vnets, hosts and
+//! next hops, as one immutable snapshot.
+//!
+//! Control compiles a new snapshot whenever one of these changes and publishes
+//! it whole; a worker takes it once per burst. Mappings change a million times
+//! a second and live in the table instead; these change with people and links.
+
+use std::net::Ipv6Addr;
+
+use hashbrown::HashMap;
+
+use super::watch::Filter;
+use crate::mapping::{HostIndex, NodeIndex};
+use crate::model::{Dscp, Mode, Role, Verify};
+use crate::wire::address::Prefix4;
+use crate::wire::ethernet;
+use crate::wire::{Layout, Locator, Mac, Saddr, Vaddr, Vni};
+
+/// A worker's whole view of the world, mappings apart.
+#[derive(Debug, Default)]
+pub struct Topology {
+    pub layout: Layout,
+    /// The host's own locator; `None` on a host without substrate.
+    pub locator: Option<Locator>,
+    pub substrate_mtu: u16,
+    pub ports: Vec<PortRecord>,
+    pub nodes: Vec<NodeRecord>,
+    pub vnets: Vec<VnetRecord>,
+    pub hosts: Vec<HostRecord>,
+    pub hops: Vec<Hop>,
+    /// Known hosts by the locator's bits, for sources that have no mapping.
+    pub host_by_locator: HashMap<u128, HostIndex>,
+    /// Somebody listens for misses, so packets wait for an answer.
+    pub resolver: bool,
+    /// What is watched; empty when nobody does.
+    pub watch: Vec<Filter>,
+    /// Whether a node's hardware address is still to be learned.
+    pub learning: bool,
+    /// A fixed value of the flow label's entropy, for byte-exact tests.
+    pub entropy: Entropy,
+}
+
+/// What fills the 9 bits of the flow label that spread flows over paths.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Entropy {
+    #[default]
+    Flow,
+    Zero,
+}
+
+/// A port as the walk sees it.
+#[derive(Debug, Clone)]
+pub struct PortRecord {
+    pub name: String,
+    pub role: Role,
+    pub mac: Mac,
+    /// The uplink's own tag.
+    pub vlan: Option<u16>,
+    /// Own unicast addresses on this uplink, control address included.
+    pub own: Vec<Saddr>,
+    /// Groups this uplink listens to.
+    pub groups: Vec<Saddr>,
+    /// Largest IP packet on it.
+    pub mtu: u16,
+    /// Where this uplink's other traffic goes, and the reverse.
+    pub exception: Option<u16>,
+    /// Uplinks: solicitations for the locator are answered too.
+    pub nd_proxy: bool,
+    pub nodes: PortNodes,
+}
+
+/// Which node a frame of a port comes from.
+#[derive(Debug, Clone, Default)]
+pub enum PortNodes {
+    #[default]
+    None,
+    /// The usual port of a VM: one node, with one tag or none, of one MAC. MAC
+    /// zero: whichever it uses.
+    Sole {
+        vlan: u16,
+        mac: Mac,
+        node: NodeIndex,
+    },
+    /// Several nodes, told apart by tag and source MAC. A node whose MAC is
+    /// not known yet is alone on its tag and stands under MAC zero.
+    Many(HashMap<(u16, Mac), NodeIndex>),
+}
+
+impl PortNodes {
+    #[inline]
+    pub fn find(&self, vlan: u16, source: Mac) -> Option<NodeIndex> {
+        match self {
+            PortNodes::None => None,
+            PortNodes::Sole {
+                vlan: own,
+                mac,
+                node,
+            } => (*own == vlan && (*mac == source || *mac == Mac::ZERO)).then_some(*node),
+            PortNodes::Many(nodes) => find_among(nodes, vlan, source),
+        }
+    }
+
+    /// Adds a node; with MAC zero, one whose address is not given.
+    pub fn add(&mut self, vlan: u16, mac: Mac, node: NodeIndex) {
+        *self = match std::mem::take(self) {
+            PortNodes::None => PortNodes::Sole { vlan, mac, node },
+            PortNodes::Sole {
+                vlan: other_vlan,
+                mac: other_mac,
+                node: other,
+            } => {
+                let both = [((other_vlan, other_mac), other), ((vlan, mac), node)];
+                PortNodes::Many(both.into_iter().collect())
+            }
+            PortNodes::Many(mut nodes) => {
+                nodes.insert((vlan, mac), node);
+                PortNodes::Many(nodes)
+            }
+        };
+    }
+}
+
+#[inline(never)]
+fn find_among(nodes: &HashMap<(u16, Mac), NodeIndex>, vlan: u16, source: Mac) -> Option<NodeIndex> {
+    let node = nodes.get(&(vlan, source));
+    node.or_else(|| nodes.get(&(vlan, Mac::ZERO))).copied()
+}
+
+/// A node of ours.
+#[derive(Debug, Clone)]
+pub struct NodeRecord {
+    pub name: String,
+    pub vni: Vni,
+    pub vaddr: Vaddr,
+    pub vnet: u32,
+    pub port: u16,
+    /// Tag of its frames, 0 for none.
+    pub vlan: u16,
+    /// Given, learned, or not known yet.
+    pub mac: Option<Mac>,
+    /// Prefixes behind it.
+    pub prefixes: Vec<Prefix4>,
+    /// Its address in the substrate, IPv4 part zero; another source address of
+    /// the node is put into it.
+    pub saddr: Saddr,
+    /// Sum of locator and vni on the source side and of the vni on the
+    /// destination side: what does not depend on the destination host.
+    pub checksum_part: u16,
+}
+
+impl NodeRecord {
+    /// Whether the node may send from, and gets what is sent to, an address.
+    #[inline]
+    pub fn owns(&self, address: Vaddr) -> bool {
+        self.vaddr == address || self.prefixes.iter().any(|p| p.contains(address))
+    }
+}
+
+/// What packets need of a vnet.
+#[derive(Debug, Clone)]
+pub struct VnetRecord {
+    pub name: String,
+    pub vni: Vni,
+    pub mode: Mode,
+    pub dscp: Dscp,
+    pub verify: Verify,
+    /// What its nodes are told as MTU.
+    pub mtu: u16,
+    pub prefixes: Vec<Prefix4>,
+}
+
+impl VnetRecord {
+    #[inline]
+    pub fn contains(&self, address: Vaddr) -> bool {
+        self.prefixes.is_empty() || self.prefixes.iter().any(|p| p.contains(address))
+    }
+}
+
+/// Paths that a flow's hash chooses from; losing one moves only its flows.
+pub const PATHS: usize = 16;
+
+/// No usable next hop.
+pub const NO_HOP: u16 = u16::MAX;
+
+/// Another appliance.
+#[derive(Debug, Clone)]
+pub struct HostRecord {
+    pub name: String,
+    pub locator: Locator,
+    /// Folded sum of the locator, for checksum differences.
+    pub checksum_part: u16,
+    /// Largest IPv6 packet on the way there: the substrate's MTU, or what a
+    /// router on the way said.
+    pub mtu: u16,
+    /// Next hop of each path; all equal when there is one, `NO_HOP` without any.
+    pub paths: [u16; PATHS],
+}
+
+/// A usable next hop with the link header that leads to it.
+#[derive(Debug, Clone)]
+pub struct Hop {
+    pub port: u16,
+    pub address: Ipv6Addr,
+    header: [u8; ethernet::HEADER_LEN + ethernet::TAG_LEN],
+    header_len: u8,
+}
+
+impl Hop {
+    pub fn new(port: u16, address: Ipv6Addr, link: &ethernet::Header) -> Hop {
+        let mut header = [0; ethernet::HEADER_LEN + ethernet::TAG_LEN];
+        let header_len = link.emit(&mut header) as u8;
+        Hop {
+            port,
+            address,
+            header,
+            header_len,
+        }
+    }
+
+    /// The link header, ready to be copied.
+    #[inline]
+    pub fn link(&self) -> &[u8] {
+        let len = usize::from(self.header_len).min(self.header.len());
+        &self.header[..len]
+    }
+}
+
+impl Topology {
+    #[inline]
+    pub fn port(&self, index: u16) -> Option<&PortRecord> {
+        self.ports.get(usize::from(index))
+    }
+
+    #[inline]
+    pub fn node(&self, index: NodeIndex) -> Option<&NodeRecord> {
+        self.nodes.get(index.index())
+    }
+
+    #[inline]
+    pub fn host(&self, index: HostIndex) -> Option<&HostRecord> {
+        self.hosts.get(index.index())
+    }
+
+    #[inline]
+    pub fn vnet(&self, index: u32) -> Option<&VnetRecord> {
+        self.vnets.get(index as usize)
+    }
+
+    /// The next hop of a flow towards a host.
+    #[inline]
+    pub fn hop(&self, host: &HostRecord, flow: u32) -> Option<&Hop> {
+        self.hops
+            .get(usize::from(host.paths[flow as usize % PATHS]))
+    }
+}

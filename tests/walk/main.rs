@@ -1,0 +1,14 @@
+//! The two walks as workers run them, over ports in memory: what nodes and
+//! substrate send on one side, and every byte that comes out on the other.
+
+mod common;
+
+mod carriage;
+mod drops;
+mod garbage;
+mod holds;
+mod isolation;
+mod punts;
+mod vectors;
+mod watching;
+mod workers;
