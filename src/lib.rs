@@ -3,6 +3,7 @@
 pub mod arch;
 pub mod clock;
 pub mod config;
+pub mod control;
 pub mod datapath;
 #[allow(unsafe_code)]
 pub mod mapping;

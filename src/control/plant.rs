@@ -1,0 +1,86 @@
+//! What the store's changes do to the appliance, and what it can be asked.
+//!
+//! The store decides and remembers; the plant compiles snapshots for the
+//! workers and writes the mapping table. Between them there is only this
+//! trait, so that the protocol is tested without a data path.
+
+use crate::wire::Vni;
+use crate::wire::address::Prefix4;
+
+use super::proto::{
+    Error, ErrorCode, Explain, ExplainReport, NeighborReport, PlantStatus, PortReport, Seen,
+    StatsReport, TraceStart,
+};
+use super::store::Store;
+
+/// Why the appliance could not do something.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PlantError {
+    /// A table is full.
+    #[error("{table} is full: {limit} entries")]
+    Full { table: &'static str, limit: usize },
+    /// The thing asked about does not exist.
+    #[error("{0}")]
+    NotFound(String),
+    /// Any other reason, fit for the operator.
+    #[error("{0}")]
+    Refused(String),
+}
+
+impl From<PlantError> for Error {
+    fn from(error: PlantError) -> Error {
+        let code = match error {
+            PlantError::Full { .. } => ErrorCode::Limit,
+            PlantError::NotFound(_) => ErrorCode::NotFound,
+            PlantError::Refused(_) => ErrorCode::Refused,
+        };
+        Error::new(code, error.to_string())
+    }
+}
+
+/// The running appliance as the control socket sees it.
+///
+/// For one request the store calls, in this order: `mapping_remove` for what
+/// is gone, `topology_changed` when anything but mappings changed, and
+/// `mapping_set` for what is new. If one of them fails, the store goes back to
+/// what it was and calls the same again with the old state. All of them are
+/// idempotent. The index of a removed host is not given to another host within
+/// the same request.
+pub trait Plant {
+    /// The mapping now is so. `host` is an index for [`Store::host`];
+    /// `expires_at` is on the clock that `now` is taken from.
+    fn mapping_set(
+        &mut self,
+        vni: Vni,
+        prefix: Prefix4,
+        host: u32,
+        expires_at: Option<u32>,
+    ) -> Result<(), PlantError>;
+
+    /// The mapping is gone; it may have been gone before.
+    fn mapping_remove(&mut self, vni: Vni, prefix: Prefix4);
+
+    /// Vnets, hosts, bindings, routes or neighbours are now as in the store.
+    fn topology_changed(&mut self, store: &Store) -> Result<(), PlantError>;
+
+    fn status(&self) -> PlantStatus;
+    fn stats(&self) -> StatsReport;
+    fn ports(&self) -> Vec<PortReport>;
+    /// Neighbours as they live, static ones included.
+    fn neighbors(&self) -> Vec<NeighborReport>;
+
+    /// Settings that cannot change while running (cores, ports, socket) as
+    /// TOML, for the head of `config.dump`.
+    fn settings_toml(&self) -> String {
+        String::new()
+    }
+
+    fn explain(&mut self, request: &Explain) -> Result<ExplainReport, PlantError>;
+
+    /// Starts a trace and names it. Its records go to
+    /// [`Server::trace_record`](super::server::Server::trace_record).
+    fn trace_start(&mut self, request: &TraceStart) -> Result<u64, PlantError>;
+    fn trace_stop(&mut self, trace: u64) -> Result<Seen, PlantError>;
+
+    fn log_set(&mut self, filter: &str) -> Result<(), PlantError>;
+}

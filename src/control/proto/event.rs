@@ -1,0 +1,132 @@
+//! What the appliance says without being asked: notifications of method
+//! `event` whose params carry a `topic`.
+
+use std::net::Ipv6Addr;
+
+use serde::{Deserialize, Serialize};
+
+use super::report::{NeighborState, TraceRecord};
+use crate::model::Origin;
+use crate::wire::{Mac, Vaddr};
+
+/// What one can subscribe to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Topic {
+    /// A node asked for an address that has no mapping.
+    Miss,
+    /// A node was seen, or its hardware address learned.
+    Node,
+    /// A node uses another address than its binding says.
+    Address,
+    /// A frame arrived for a node that has moved.
+    Redirect,
+    /// A port went up or down.
+    Port,
+    /// A next hop was found or lost.
+    Neighbor,
+    /// A limit was hit.
+    Limit,
+    /// The desired state changed.
+    Config,
+}
+
+impl Topic {
+    pub const ALL: [Topic; 8] = [
+        Topic::Miss,
+        Topic::Node,
+        Topic::Address,
+        Topic::Redirect,
+        Topic::Port,
+        Topic::Neighbor,
+        Topic::Limit,
+        Topic::Config,
+    ];
+
+    pub const fn bit(self) -> u16 {
+        1 << self as u16
+    }
+}
+
+/// An event. `topic` names the variant.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "topic", rename_all = "lowercase")]
+pub enum Event {
+    Miss {
+        vnet: String,
+        address: Vaddr,
+        /// Node that asked.
+        node: String,
+        /// Packets held for it.
+        held: u32,
+    },
+    Node {
+        node: String,
+        vnet: String,
+        address: Vaddr,
+        mac: Mac,
+        port: String,
+    },
+    Address {
+        node: String,
+        vnet: String,
+        bound: Vaddr,
+        seen: Vaddr,
+    },
+    Redirect {
+        vnet: String,
+        address: Vaddr,
+        /// Substrate address of the host that sent to the old place.
+        sender: Ipv6Addr,
+        host: String,
+    },
+    Port {
+        port: String,
+        up: bool,
+    },
+    Neighbor {
+        port: String,
+        address: Ipv6Addr,
+        state: NeighborState,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        mac: Option<Mac>,
+    },
+    Limit {
+        /// Name of the limit.
+        limit: String,
+        detail: String,
+    },
+    Config {
+        origin: Origin,
+        /// `vnet.set`, `sync.commit`, … that changed it.
+        method: String,
+        /// Objects that took effect.
+        applied: u32,
+    },
+    /// A packet of a trace this client started; not subscribed to.
+    Trace {
+        trace: u64,
+        record: TraceRecord,
+    },
+    /// Events that were dropped because this client reads too slowly.
+    Lost {
+        lost: u64,
+    },
+}
+
+impl Event {
+    /// Topic it is sent under; none for what goes to one client only.
+    pub fn topic(&self) -> Option<Topic> {
+        Some(match self {
+            Event::Miss { .. } => Topic::Miss,
+            Event::Node { .. } => Topic::Node,
+            Event::Address { .. } => Topic::Address,
+            Event::Redirect { .. } => Topic::Redirect,
+            Event::Port { .. } => Topic::Port,
+            Event::Neighbor { .. } => Topic::Neighbor,
+            Event::Limit { .. } => Topic::Limit,
+            Event::Config { .. } => Topic::Config,
+            Event::Trace { .. } | Event::Lost { .. } => return None,
+        })
+    }
+}

@@ -1,0 +1,237 @@
+//! Requests that change no object: what there is, and what to watch.
+
+use serde_json::value::RawValue;
+
+use super::Server;
+use super::dispatch::params;
+use super::write::{Answer, result};
+use crate::control::events;
+use crate::control::plant::Plant;
+use crate::control::proto::{self, *};
+use crate::control::store::Store;
+use crate::model::Origin;
+
+impl Server {
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "one request with its surroundings"
+    )]
+    pub(super) fn read(
+        &mut self,
+        token: usize,
+        origin: Origin,
+        method: Method,
+        raw: Option<&RawValue>,
+        store: &mut Store,
+        plant: &mut impl Plant,
+        now: u32,
+    ) -> Result<Answer, Error> {
+        let page = self.config.page;
+        match method {
+            Method::Hello => result::<Hello>(&self.hello(token, params(raw)?)?),
+            Method::VnetList => result::<VnetList>(&store.list_vnets(&params(raw)?, page)),
+            Method::HostList => result::<HostList>(&store.list_hosts(&params(raw)?, page)),
+            Method::BindingList => result::<BindingList>(&store.list_bindings(&params(raw)?, page)),
+            Method::RouteList => result::<RouteList>(&store.list_routes(&params(raw)?, page)),
+            Method::MappingList => {
+                result::<MappingList>(&store.list_mappings(&params(raw)?, page, now)?)
+            }
+            Method::MappingGet => result::<MappingGet>(&store.get_mapping(&params(raw)?, now)?),
+            Method::NeighborList => {
+                let NeighborList {} = params(raw)?;
+                result::<NeighborList>(&Neighbors {
+                    neighbors: neighbors(store, plant),
+                })
+            }
+            Method::PortList => {
+                let PortList {} = params(raw)?;
+                result::<PortList>(&Ports {
+                    ports: plant.ports(),
+                })
+            }
+            Method::StatsGet => {
+                let StatsGet {} = params(raw)?;
+                result::<StatsGet>(&plant.stats())
+            }
+            Method::StatusGet => {
+                let StatusGet {} = params(raw)?;
+                result::<StatusGet>(&self.status(store, plant))
+            }
+            Method::Subscribe => {
+                let ask: Subscribe = params(raw)?;
+                result::<Subscribe>(&self.subscribe(token, events::bits(&ask.topics), 0))
+            }
+            Method::Unsubscribe => {
+                let ask: Unsubscribe = params(raw)?;
+                result::<Unsubscribe>(&self.subscribe(token, 0, events::bits(&ask.topics)))
+            }
+            Method::SyncAbort => {
+                let SyncAbort {} = params(raw)?;
+                self.own_sync(token)?;
+                store.sync_abort(origin)?;
+                result::<SyncAbort>(&Done {})
+            }
+            Method::ConfigDump => {
+                let ConfigDump {} = params(raw)?;
+                result::<ConfigDump>(&dump(store, plant)?)
+            }
+            Method::Explain => result::<Explain>(&plant.explain(&params(raw)?)?),
+            Method::TraceStart | Method::TraceStop => self.watch(token, method, raw, plant),
+            Method::LogSet => {
+                let ask: LogSet = params(raw)?;
+                plant.log_set(&ask.filter)?;
+                result::<LogSet>(&Done {})
+            }
+            _ => Err(Error::new(
+                ErrorCode::Internal,
+                format!("{method} has no reader"),
+            )),
+        }
+    }
+
+    fn hello(&mut self, token: usize, hello: Hello) -> Result<Welcome, Error> {
+        if hello.version != proto::VERSION {
+            return Err(Error::new(
+                ErrorCode::Version,
+                format!("version {} is not spoken here", hello.version),
+            )
+            .field("version")
+            .hint(format!("this appliance speaks version {}", proto::VERSION)));
+        }
+        if hello.origin == Origin::File {
+            return Err(Error::new(
+                ErrorCode::InvalidParams,
+                "objects of origin file come from the file only",
+            )
+            .field("origin")
+            .hint("operator or agent"));
+        }
+        let Some(client) = self.clients.get_mut(token) else {
+            return Err(Error::new(ErrorCode::Internal, "the client is gone"));
+        };
+        if hello.access > client.may {
+            return Err(Error::new(ErrorCode::Denied, "this user may only read")
+                .field("access")
+                .hint("become root, or ask for access ro"));
+        }
+        let welcome = Welcome {
+            version: proto::VERSION,
+            server: concat!("weft ", env!("CARGO_PKG_VERSION")).to_owned(),
+            access: hello.access,
+            origin: hello.origin,
+            capabilities: proto::CAPABILITIES.map(str::to_owned).to_vec(),
+            limits: Limits {
+                line: self.config.line,
+                batch: self.config.batch,
+                page: self.config.page,
+            },
+        };
+        client.session = Some(hello);
+        Ok(welcome)
+    }
+
+    fn subscribe(&mut self, token: usize, on: u16, off: u16) -> Subscribed {
+        let topics = self.clients.get_mut(token).map_or(0, |client| {
+            client.topics = (client.topics | on) & !off;
+            client.topics
+        });
+        Subscribed {
+            topics: events::topics(topics),
+        }
+    }
+
+    /// A trace belongs to the connection that started them.
+    fn watch(
+        &mut self,
+        token: usize,
+        method: Method,
+        raw: Option<&RawValue>,
+        plant: &mut impl Plant,
+    ) -> Result<Answer, Error> {
+        let Some(client) = self.clients.get_mut(token) else {
+            return Err(Error::new(ErrorCode::Internal, "the client is gone"));
+        };
+        let not_yours = |trace: u64| {
+            Error::new(
+                ErrorCode::NotFound,
+                format!("this connection has no trace {trace}"),
+            )
+            .field("trace")
+        };
+        match method {
+            Method::TraceStart => {
+                let trace = plant.trace_start(&params(raw)?)?;
+                client.traces.push(trace);
+                result::<TraceStart>(&TraceStarted { trace })
+            }
+            _ => {
+                let TraceStop { trace } = params(raw)?;
+                let at = client.traces.iter().position(|t| *t == trace);
+                client
+                    .traces
+                    .swap_remove(at.ok_or_else(|| not_yours(trace))?);
+                result::<TraceStop>(&plant.trace_stop(trace)?)
+            }
+        }
+    }
+
+    fn status(&self, store: &Store, plant: &impl Plant) -> StatusReport {
+        let origins = [Origin::File, Origin::Operator, Origin::Agent];
+        StatusReport {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            objects: Kind::ALL
+                .map(|kind| (kind.to_string(), store.count(kind) as u64))
+                .into(),
+            origins: origins
+                .map(|origin| (origin.to_string(), store.count_of(origin) as u64))
+                .into(),
+            tombstones: store.tombstones() as u64,
+            mapping_bytes: store.mapping_bytes() as u64,
+            clients: u32::try_from(self.clients.len()).unwrap_or(u32::MAX),
+            socket: self.counters.report(),
+            journal: self.journal.as_ref().map(|journal| journal.report()),
+            plant: plant.status(),
+        }
+    }
+}
+
+/// Live neighbours with who configured them, and configured ones the plant
+/// does not know (yet).
+fn neighbors(store: &Store, plant: &impl Plant) -> Vec<NeighborReport> {
+    let mut all = plant.neighbors();
+    for live in &mut all {
+        live.origin = store.neighbor_origin(&live.port, live.address);
+    }
+    for wanted in store.neighbors() {
+        if !all
+            .iter()
+            .any(|live| live.port == wanted.port && live.address == wanted.address)
+        {
+            all.push(NeighborReport {
+                port: wanted.port.clone(),
+                address: wanted.address,
+                mac: Some(wanted.mac),
+                state: NeighborState::Permanent,
+                origin: store.neighbor_origin(&wanted.port, wanted.address),
+                confirmed_ms: None,
+            });
+        }
+    }
+    all
+}
+
+fn dump(store: &Store, plant: &impl Plant) -> Result<Dump, Error> {
+    let objects = store
+        .to_toml()
+        .map_err(|e| Error::new(ErrorCode::Internal, format!("as TOML: {e}")))?;
+    let mut toml = plant.settings_toml();
+    if !toml.is_empty() && !toml.ends_with("\n\n") {
+        toml.push('\n');
+    }
+    toml.push_str(&objects);
+    Ok(Dump {
+        toml,
+        mappings: store.mapping_count() as u64,
+    })
+}

@@ -1,0 +1,330 @@
+//! The desired state: what the file, the operator and the agent have said,
+//! put together.
+//!
+//! A change goes three steps. It is *staged*: checked against everything that
+//! is, and written into the store with a note of what was there before; an
+//! error rolls the notes back, so a batch is all or nothing. It is *pushed* to
+//! the plant; a plant that refuses rolls it back too. The notes (a
+//! [`Transaction`]) stay with the server until the journal has the change on
+//! disk; only then it is acknowledged.
+//!
+//! Start-up, SIGHUP, `apply` and sync are one thing: a desired set that sweeps
+//! only its own origin ([`Store::replace`], [`sync`]).
+
+mod check;
+mod check_host;
+mod check_vnet;
+mod dump;
+mod expiry;
+mod list;
+pub mod mappings;
+pub mod objects;
+mod record;
+mod replace;
+mod stage;
+pub mod sync;
+
+use std::net::Ipv6Addr;
+
+use hashbrown::HashMap;
+
+use super::plant::{Plant, PlantError};
+use super::proto::{Applied, Change, Error, Kind};
+use crate::model::{Binding, Host, Neighbor, Origin, Role, Route, Vnet};
+use crate::wire::{Layout, Locator, Vni};
+use mappings::{Key, Mappings, Slot};
+use objects::{Entry, Objects, Tomb, Tombs};
+
+pub use replace::{Changes, Desired};
+pub use sync::SyncStep;
+
+/// How much there may be.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    pub vnets: usize,
+    pub hosts: usize,
+    pub bindings: usize,
+    pub routes: usize,
+    pub neighbors: usize,
+    pub mappings: usize,
+    pub tombstones: usize,
+    /// Seconds a tombstone is kept.
+    pub tombstone_seconds: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            vnets: 65_536,
+            hosts: 65_536,
+            bindings: 65_536,
+            routes: 4096,
+            neighbors: 4096,
+            mappings: 4 << 20,
+            tombstones: 1 << 18,
+            tombstone_seconds: 60,
+        }
+    }
+}
+
+/// What the store must know of the appliance to check objects.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub layout: Layout,
+    /// The appliance's own locator; no host may claim it.
+    pub locator: Option<Locator>,
+    /// Ports there are.
+    pub ports: Vec<(String, Role)>,
+    pub limits: Limits,
+}
+
+/// The desired state.
+#[derive(Debug)]
+pub struct Store {
+    pub(crate) settings: Settings,
+    pub(crate) vnets: Objects<Vnet>,
+    pub(crate) hosts: Objects<Host>,
+    pub(crate) bindings: Objects<Binding>,
+    pub(crate) routes: Objects<Route>,
+    pub(crate) neighbors: Objects<Neighbor>,
+    pub(crate) mappings: Mappings,
+    indices: Indices,
+    object_tombs: Tombs<(Kind, String)>,
+    mapping_tombs: Tombs<Key>,
+    syncs: sync::Syncs,
+    expiry: mappings::Cursor,
+    /// The journal is being loaded: its lines say what was, no matter what
+    /// revisions and tombstones the store has.
+    replaying: bool,
+}
+
+/// Ways to find an object by something else than its name, kept in step by
+/// the `link` functions of `stage.rs`.
+#[derive(Debug, Default)]
+pub(crate) struct Indices {
+    vni: HashMap<u32, String>,
+    locator: HashMap<u128, String>,
+    host: HashMap<String, u32>,
+    /// Host names by index; freed places keep no name.
+    host_names: Vec<Option<String>>,
+    free_hosts: Vec<u32>,
+    /// Freed by the request under way, not given out before the next.
+    freed_hosts: Vec<u32>,
+    address: HashMap<(String, u32), String>,
+    /// Bindings of a wire (port, VLAN) that name their hardware address.
+    wire: HashMap<(String, Option<u16>), Vec<String>>,
+}
+
+/// What was there before a change, and what came of it.
+#[derive(Debug, Default)]
+pub struct Transaction {
+    pub applied: Applied,
+    objects: Vec<ObjectUndo>,
+    mappings: Vec<(Key, Option<Slot>)>,
+    object_tombs: Vec<((Kind, String), Option<Tomb>)>,
+    mapping_tombs: Vec<(Key, Option<Tomb>)>,
+    /// Something the operator had said is gone: the journal must know, even
+    /// if it was not the operator who removed it.
+    pub operator_lost: bool,
+}
+
+impl Transaction {
+    /// Nothing took effect.
+    pub fn is_empty(&self) -> bool {
+        self.objects.is_empty() && self.mappings.is_empty()
+    }
+}
+
+#[derive(Debug)]
+enum ObjectUndo {
+    Vnet(String, Option<Box<Entry<Vnet>>>),
+    Host(String, Option<Box<Entry<Host>>>),
+    Binding(String, Option<Box<Entry<Binding>>>),
+    Route(String, Option<Box<Entry<Route>>>),
+    Neighbor(String, Option<Box<Entry<Neighbor>>>),
+}
+
+impl Store {
+    pub fn new(settings: Settings) -> Store {
+        let limit = settings.limits.tombstones;
+        Store {
+            settings,
+            vnets: Objects::new(),
+            hosts: Objects::new(),
+            bindings: Objects::new(),
+            routes: Objects::new(),
+            neighbors: Objects::new(),
+            mappings: Mappings::default(),
+            indices: Indices::default(),
+            object_tombs: Tombs::new(limit),
+            mapping_tombs: Tombs::new(limit),
+            syncs: sync::Syncs::default(),
+            expiry: mappings::Cursor::default(),
+            replaying: false,
+        }
+    }
+
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Applies changes in order, all or none.
+    pub fn apply(
+        &mut self,
+        plant: &mut impl Plant,
+        origin: Origin,
+        changes: &[Change<'_>],
+        now: u32,
+    ) -> Result<Transaction, Error> {
+        let mut transaction = Transaction::default();
+        self.begin();
+        for (i, change) in changes.iter().enumerate() {
+            if let Err(error) = self.stage(&mut transaction, origin, change, now) {
+                self.roll_back(&mut transaction);
+                return Err(match changes.len() {
+                    1 => error,
+                    _ => error.within("params").within(&format!("changes[{i}]")),
+                });
+            }
+        }
+        match self.push(plant, &transaction) {
+            Ok(()) => Ok(transaction),
+            Err(error) => {
+                self.revert(plant, transaction);
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Undoes a transaction, in the store and in the plant. The plant accepted
+    /// the old state before; if it now refuses, that is logged and the store
+    /// is still right.
+    pub fn revert(&mut self, plant: &mut impl Plant, mut transaction: Transaction) {
+        let touched = Transaction {
+            mappings: transaction.mappings.clone(),
+            objects: Vec::new(),
+            ..Transaction::default()
+        };
+        let topology = !transaction.objects.is_empty();
+        self.roll_back(&mut transaction);
+        if let Err(error) = self.push_touched(plant, &touched.mappings, topology) {
+            log::error!("going back to the state before a refused change: {error}");
+        }
+    }
+
+    fn push(&self, plant: &mut impl Plant, transaction: &Transaction) -> Result<(), PlantError> {
+        self.push_touched(
+            plant,
+            &transaction.mappings,
+            !transaction.objects.is_empty(),
+        )
+    }
+
+    /// Brings the plant to the store's state for everything touched. Removals
+    /// come first, so that no entry outlives the host it names; what a batch
+    /// removes and sets again is never removed.
+    fn push_touched(
+        &self,
+        plant: &mut impl Plant,
+        touched: &[(Key, Option<Slot>)],
+        topology: bool,
+    ) -> Result<(), PlantError> {
+        let mut sets = false;
+        for (key, _) in touched {
+            match self.mappings.get(*key) {
+                None => plant.mapping_remove(key.vni, key.prefix),
+                Some(_) => sets = true,
+            }
+        }
+        if topology {
+            plant.topology_changed(self)?;
+        }
+        if sets {
+            for (key, _) in touched {
+                if let Some(slot) = self.mappings.get(*key) {
+                    plant.mapping_set(key.vni, key.prefix, slot.host, slot.expires())?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Shows everything to a plant that starts.
+    pub fn push_all(&self, plant: &mut impl Plant) -> Result<(), PlantError> {
+        plant.topology_changed(self)?;
+        let mut outcome = Ok(());
+        self.mappings
+            .walk(&mut mappings::Cursor::default(), usize::MAX, |slot| {
+                let key = slot.key();
+                outcome = plant.mapping_set(key.vni, key.prefix, slot.host, slot.expires());
+                outcome.is_ok()
+            });
+        outcome
+    }
+
+    /// A vnet by name.
+    pub fn vnet(&self, name: &str) -> Option<&Vnet> {
+        self.vnets.get(name).map(|entry| &entry.object)
+    }
+
+    /// A vnet by network id.
+    pub fn vnet_of(&self, vni: Vni) -> Option<&Vnet> {
+        self.vnet(self.indices.vni.get(&vni.0)?)
+    }
+
+    /// A host by the index mappings carry.
+    pub fn host(&self, index: u32) -> Option<&Host> {
+        let name = self.indices.host_names.get(index as usize)?.as_deref()?;
+        self.hosts.get(name).map(|entry| &entry.object)
+    }
+
+    pub fn host_index(&self, name: &str) -> Option<u32> {
+        self.indices.host.get(name).copied()
+    }
+
+    /// Hosts with their indices, in no order.
+    pub fn hosts(&self) -> impl Iterator<Item = (u32, &Host)> {
+        self.hosts
+            .values()
+            .map(|entry| (entry.index, &entry.object))
+    }
+
+    pub fn vnets(&self) -> impl Iterator<Item = &Vnet> {
+        self.vnets.values().map(|entry| &entry.object)
+    }
+
+    pub fn bindings(&self) -> impl Iterator<Item = &Binding> {
+        self.bindings.values().map(|entry| &entry.object)
+    }
+
+    pub fn binding(&self, name: &str) -> Option<&Binding> {
+        self.bindings.get(name).map(|entry| &entry.object)
+    }
+
+    pub fn routes(&self) -> impl Iterator<Item = &Route> {
+        self.routes.values().map(|entry| &entry.object)
+    }
+
+    pub fn neighbors(&self) -> impl Iterator<Item = &Neighbor> {
+        self.neighbors.values().map(|entry| &entry.object)
+    }
+
+    /// Who configured this neighbour, if anybody did.
+    pub fn neighbor_origin(&self, port: &str, address: Ipv6Addr) -> Option<Origin> {
+        let entry = self.neighbors.get(&objects::neighbor_key(port, address))?;
+        Some(entry.origin)
+    }
+
+    /// Mappings there are.
+    pub fn mapping_count(&self) -> usize {
+        self.mappings.len()
+    }
+
+    pub fn mapping_bytes(&self) -> usize {
+        self.mappings.bytes()
+    }
+
+    pub fn tombstones(&self) -> usize {
+        self.object_tombs.len() + self.mapping_tombs.len()
+    }
+}

@@ -1,0 +1,283 @@
+//! Vnets and bindings: what they may be, and who refers to them.
+
+use super::check::{in_use, invalid, mapping, name, no_vnet, some_of};
+use super::objects::{Entry, Objects};
+use super::stage::Object;
+use super::{Indices, ObjectUndo, Store, mappings};
+use crate::control::proto::{Error, Kind};
+use crate::model::{Binding, Role, Vnet};
+use crate::wire::Vaddr;
+use crate::wire::address::Prefix4;
+
+/// IPv4's smallest MTU (RFC 791), and what frames can be at most.
+const MTU: std::ops::RangeInclusive<u16> = 68..=9216;
+
+impl Object for Vnet {
+    const KIND: Kind = Kind::Vnet;
+
+    fn objects(store: &mut Store) -> &mut Objects<Vnet> {
+        &mut store.vnets
+    }
+
+    fn undo(key: String, old: Option<Entry<Vnet>>) -> ObjectUndo {
+        ObjectUndo::Vnet(key, old.map(Box::new))
+    }
+
+    fn limit(store: &Store) -> usize {
+        store.settings.limits.vnets
+    }
+
+    fn check(&self, store: &Store) -> Result<(), Error> {
+        name(&self.name)?;
+        let max = store.settings.layout.max_vni();
+        if self.vni.0 == 0 || self.vni.0 > max {
+            return Err(
+                invalid("vni", format!("network id {} is out of range", self.vni))
+                    .hint(format!("1 to {max:#x} in layout {}", store.settings.layout)),
+            );
+        }
+        if let Some(other) = store.indices.vni.get(&self.vni.0)
+            && *other != self.name
+        {
+            return Err(invalid(
+                "vni",
+                format!("network id {} is that of vnet {other}", self.vni),
+            ));
+        }
+        if let Some(mtu) = self.mtu.filter(|mtu| !MTU.contains(mtu)) {
+            return Err(invalid("mtu", format!("MTU {mtu} is not from 68 to 9216")));
+        }
+        for (i, prefix) in self.prefixes.iter().enumerate() {
+            let field = format!("prefixes[{i}]");
+            if prefix.address.is_multicast() {
+                return Err(invalid(&field, format!("{prefix} is multicast")));
+            }
+            if let Some(other) = self.prefixes[..i]
+                .iter()
+                .find(|other| other.overlaps(*prefix))
+            {
+                return Err(invalid(&field, format!("{prefix} overlaps {other}")));
+            }
+        }
+        match store.vnets.get(&self.name) {
+            Some(old) if old.object != *self => self.check_change(&old.object, store),
+            _ => Ok(()),
+        }
+    }
+
+    fn check_unused(&self, store: &Store) -> Result<(), Error> {
+        let bindings = store.bindings().filter(|b| b.vnet == self.name);
+        if let Some(names) = some_of(bindings.map(|b| b.name.as_str())) {
+            return Err(in_use(format!(
+                "vnet {} is used by bindings {names}",
+                self.name
+            )));
+        }
+        match store.mappings.of_vni(self.vni) {
+            0 => Ok(()),
+            n => Err(in_use(format!(
+                "vnet {} is used by {n} mappings",
+                self.name
+            ))),
+        }
+    }
+
+    fn link(indices: &mut Indices, entry: &mut Entry<Vnet>) {
+        indices
+            .vni
+            .insert(entry.object.vni.0, entry.object.name.clone());
+    }
+
+    fn unlink(indices: &mut Indices, entry: &Entry<Vnet>) {
+        if indices.vni.get(&entry.object.vni.0) == Some(&entry.object.name) {
+            indices.vni.remove(&entry.object.vni.0);
+        }
+    }
+}
+
+trait VnetChange {
+    fn check_change(&self, old: &Vnet, store: &Store) -> Result<(), Error>;
+}
+
+impl VnetChange for Vnet {
+    /// What is in the vnet must still fit.
+    fn check_change(&self, old: &Vnet, store: &Store) -> Result<(), Error> {
+        let mappings = store.mappings.of_vni(old.vni);
+        if old.vni != self.vni && mappings > 0 {
+            return Err(
+                in_use(format!("{mappings} mappings use network id {}", old.vni)).field("vni"),
+            );
+        }
+        if old.prefixes == self.prefixes || self.prefixes.is_empty() {
+            return Ok(());
+        }
+        let fits = |address: Vaddr| self.prefixes.iter().any(|range| range.contains(address));
+        let left_out = store
+            .bindings()
+            .filter(|b| b.vnet == self.name && !fits(b.address));
+        if let Some(names) = some_of(left_out.map(|b| b.name.as_str())) {
+            return Err(in_use(format!("bindings {names} would be outside")).field("prefixes"));
+        }
+        let mut left_out = None;
+        if mappings > 0 {
+            store
+                .mappings
+                .walk(&mut mappings::Cursor::default(), usize::MAX, |slot| {
+                    let key = slot.key();
+                    if key.vni == old.vni
+                        && mapping(&self.name, &self.prefixes, key.prefix).is_err()
+                    {
+                        left_out = Some(key.prefix);
+                    }
+                    left_out.is_none()
+                });
+        }
+        match left_out {
+            Some(prefix) => {
+                Err(in_use(format!("mapping {prefix} would be outside")).field("prefixes"))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+impl Object for Binding {
+    const KIND: Kind = Kind::Binding;
+
+    fn objects(store: &mut Store) -> &mut Objects<Binding> {
+        &mut store.bindings
+    }
+
+    fn undo(key: String, old: Option<Entry<Binding>>) -> ObjectUndo {
+        ObjectUndo::Binding(key, old.map(Box::new))
+    }
+
+    fn limit(store: &Store) -> usize {
+        store.settings.limits.bindings
+    }
+
+    fn check(&self, store: &Store) -> Result<(), Error> {
+        name(&self.name)?;
+        let vnet = store.vnet(&self.vnet).ok_or_else(|| no_vnet(&self.vnet))?;
+        let host = Prefix4 {
+            address: self.address,
+            len: 32,
+        };
+        mapping(&vnet.name, &vnet.prefixes, host)?;
+        if self.address.0 == 0 || self.address.0 == u32::MAX {
+            return Err(invalid(
+                "address",
+                format!("{} is not a node's address", self.address),
+            ));
+        }
+        store.check_port(&self.port, Role::Node)?;
+        if let Some(vlan) = self.vlan.filter(|vlan| !(1..=4094).contains(vlan)) {
+            return Err(invalid(
+                "vlan",
+                format!("VLAN id {vlan} is not from 1 to 4094"),
+            ));
+        }
+        if let Some(mac) = self.mac.filter(|mac| !mac.is_unicast()) {
+            return Err(invalid("mac", format!("{mac} is not a unicast address")));
+        }
+        let place = (self.vnet.clone(), self.address.0);
+        if let Some(other) = store.indices.address.get(&place)
+            && *other != self.name
+        {
+            return Err(invalid(
+                "address",
+                format!(
+                    "{} in vnet {} is that of binding {other}",
+                    self.address, self.vnet
+                ),
+            ));
+        }
+        self.check_wire(store)?;
+        self.check_prefixes(store)
+    }
+
+    fn check_unused(&self, _: &Store) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn link(indices: &mut Indices, entry: &mut Entry<Binding>) {
+        let binding = &entry.object;
+        indices.address.insert(
+            (binding.vnet.clone(), binding.address.0),
+            binding.name.clone(),
+        );
+        let wire = indices
+            .wire
+            .entry((binding.port.clone(), binding.vlan))
+            .or_default();
+        wire.push(binding.name.clone());
+    }
+
+    fn unlink(indices: &mut Indices, entry: &Entry<Binding>) {
+        let binding = &entry.object;
+        let place = (binding.vnet.clone(), binding.address.0);
+        if indices.address.get(&place) == Some(&binding.name) {
+            indices.address.remove(&place);
+        }
+        if let Some(wire) = indices.wire.get_mut(&(binding.port.clone(), binding.vlan)) {
+            wire.retain(|name| *name != binding.name);
+        }
+    }
+}
+
+trait BindingParts {
+    fn check_wire(&self, store: &Store) -> Result<(), Error>;
+    fn check_prefixes(&self, store: &Store) -> Result<(), Error>;
+}
+
+impl BindingParts for Binding {
+    /// Frames of a wire are told apart by their source address: two nodes
+    /// there need one each, and different ones.
+    fn check_wire(&self, store: &Store) -> Result<(), Error> {
+        let wire = store.indices.wire.get(&(self.port.clone(), self.vlan));
+        for other in wire
+            .into_iter()
+            .flatten()
+            .filter(|other| **other != self.name)
+        {
+            let Some(other) = store.binding(other) else {
+                continue;
+            };
+            match (self.mac, other.mac) {
+                (Some(mac), Some(its)) if mac != its => {}
+                (Some(mac), Some(_)) => {
+                    return Err(invalid(
+                        "mac",
+                        format!(
+                            "{mac} on port {} is that of binding {}",
+                            self.port, other.name
+                        ),
+                    ));
+                }
+                _ => {
+                    return Err(invalid(
+                        "mac",
+                        format!("binding {} is on the same port and VLAN", other.name),
+                    )
+                    .hint("give both their hardware addresses"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn check_prefixes(&self, store: &Store) -> Result<(), Error> {
+        for (i, prefix) in self.prefixes.iter().enumerate() {
+            let taken = |b: &&Binding| {
+                b.vnet == self.vnet && b.name != self.name && b.prefixes.contains(prefix)
+            };
+            if let Some(other) = store.bindings().find(taken) {
+                return Err(invalid(
+                    &format!("prefixes[{i}]"),
+                    format!("{prefix} is behind binding {} already", other.name),
+                ));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,34 @@
+//! The running objects as loadable TOML.
+
+use serde::Serialize;
+
+use super::Store;
+use crate::model::{Binding, Host, Neighbor, Route, Vnet};
+
+/// Tables in the order a reader wants them; empty ones are left out.
+#[derive(Serialize)]
+struct Tables<'a> {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    vnet: Vec<&'a Vnet>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    host: Vec<&'a Host>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    binding: Vec<&'a Binding>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    route: Vec<&'a Route>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    neighbor: Vec<&'a Neighbor>,
+}
+
+impl Store {
+    /// Every object but mappings.
+    pub fn to_toml(&self) -> Result<String, toml::ser::Error> {
+        toml::to_string(&Tables {
+            vnet: self.vnets().collect(),
+            host: self.hosts.values().map(|entry| &entry.object).collect(),
+            binding: self.bindings().collect(),
+            route: self.routes().collect(),
+            neighbor: self.neighbors().collect(),
+        })
+    }
+}

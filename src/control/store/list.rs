@@ -1,0 +1,132 @@
+//! Reading the store, page by page.
+
+use super::Store;
+use super::mappings::{Cursor, Key, Slot};
+use super::objects::page;
+use crate::control::proto::{
+    BindingList, Error, ErrorCode, Held, HostList, MappingGet, MappingList, Page, RouteList,
+    VnetList,
+};
+use crate::model::{Binding, Host, Mapping, Route, Vnet};
+
+impl Store {
+    pub fn list_vnets(&self, ask: &VnetList, most: usize) -> Page<Held<Vnet>> {
+        let (items, next) = page(
+            &self.vnets,
+            ask.cursor.as_deref(),
+            size(ask.limit, most),
+            |_| true,
+        );
+        Page { items, next }
+    }
+
+    pub fn list_hosts(&self, ask: &HostList, most: usize) -> Page<Held<Host>> {
+        let (items, next) = page(
+            &self.hosts,
+            ask.cursor.as_deref(),
+            size(ask.limit, most),
+            |_| true,
+        );
+        Page { items, next }
+    }
+
+    pub fn list_routes(&self, ask: &RouteList, most: usize) -> Page<Held<Route>> {
+        let (items, next) = page(
+            &self.routes,
+            ask.cursor.as_deref(),
+            size(ask.limit, most),
+            |_| true,
+        );
+        Page { items, next }
+    }
+
+    pub fn list_bindings(&self, ask: &BindingList, most: usize) -> Page<Held<Binding>> {
+        let of_vnet = |b: &Binding| ask.vnet.as_ref().is_none_or(|vnet| b.vnet == *vnet);
+        let (items, next) = page(
+            &self.bindings,
+            ask.cursor.as_deref(),
+            size(ask.limit, most),
+            of_vnet,
+        );
+        Page { items, next }
+    }
+
+    /// In no order; while mappings are added one may be shown twice. A page
+    /// may hold fewer than asked for, even none, and still have a next one:
+    /// the walk looks at a bounded number of places.
+    pub fn list_mappings(
+        &self,
+        ask: &MappingList,
+        most: usize,
+        now: u32,
+    ) -> Result<Page<Held<Mapping>>, Error> {
+        let mut cursor = match &ask.cursor {
+            None => Cursor::default(),
+            Some(text) => Cursor::from_text(text).ok_or_else(|| {
+                Error::new(
+                    ErrorCode::InvalidParams,
+                    format!("`{text}` is not a cursor"),
+                )
+                .field("cursor")
+                .hint("give `next` of the page before")
+            })?,
+        };
+        let vni = match &ask.vnet {
+            None => None,
+            Some(name) => Some(self.vnet_for_mappings(name)?.0),
+        };
+        let limit = size(ask.limit, most);
+        let mut items = Vec::new();
+        let end = self.mappings.walk(&mut cursor, limit * 16, |slot| {
+            if vni.is_none_or(|vni| slot.key().vni == vni) {
+                items.extend(self.held_mapping(slot, now));
+            }
+            items.len() < limit
+        });
+        Ok(Page {
+            items,
+            next: (!end).then(|| cursor.to_text()),
+        })
+    }
+
+    pub fn get_mapping(&self, ask: &MappingGet, now: u32) -> Result<Held<Mapping>, Error> {
+        let (vni, _) = self.vnet_for_mappings(&ask.vnet)?;
+        let slot = match ask.longest {
+            true => self.mappings.longest(vni, ask.address.address),
+            false => self.mappings.get(Key {
+                vni,
+                prefix: ask.address,
+            }),
+        };
+        slot.and_then(|slot| self.held_mapping(slot, now))
+            .ok_or_else(|| {
+                Error::new(
+                    ErrorCode::NotFound,
+                    format!("vnet {} has no mapping of {}", ask.vnet, ask.address),
+                )
+                .field("address")
+            })
+    }
+
+    pub(crate) fn held_mapping(&self, slot: &Slot, now: u32) -> Option<Held<Mapping>> {
+        let key = slot.key();
+        if slot.expires().is_some_and(|at| at <= now) {
+            return None;
+        }
+        Some(Held {
+            object: Mapping {
+                vnet: self.vnet_of(key.vni)?.name.clone(),
+                address: key.prefix,
+                host: self.host(slot.host)?.name.clone(),
+                expires: slot.expires().map(|at| at.saturating_sub(now)),
+                revision: slot.revision(),
+            },
+            origin: slot.origin(),
+            revision: slot.revision(),
+        })
+    }
+}
+
+fn size(wanted: Option<usize>, most: usize) -> usize {
+    wanted.unwrap_or(most).clamp(1, most.max(1))
+}

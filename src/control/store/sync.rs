@@ -1,0 +1,277 @@
+//! Sync: a client states the whole set of some kinds; what it does not mention
+//! goes at commit. Until then everything stays as it was, so forwarding has no
+//! gap.
+//!
+//! Every mapping carries a mark. Beginning a sync flips which mark means
+//! "mentioned", so nothing has to be touched; the sweep at commit walks the
+//! tables in steps, between which the control thread does other work.
+
+use super::mappings::Cursor;
+use super::objects::Objects;
+use super::stage::Object;
+use super::{Store, Transaction};
+use crate::control::plant::Plant;
+use crate::control::proto::{Error, ErrorCode, Kind, Swept};
+use crate::model::{Binding, Host, Neighbor, Origin, Route, Vnet};
+
+/// Places looked at, and mappings removed, in one step: a fraction of a
+/// millisecond.
+const STEP_BUCKETS: usize = 32_768;
+const STEP_REMOVALS: usize = 1024;
+
+#[derive(Debug, Default)]
+pub(super) struct Syncs {
+    /// By origin: the mark that says "mentioned".
+    marks: [bool; 3],
+    /// By origin: a sync was aborted, so marks are mixed.
+    mixed: [bool; 3],
+    /// By origin: kinds of the open sync.
+    open: [Option<Vec<Kind>>; 3],
+}
+
+impl Syncs {
+    pub(super) fn mark(&self, origin: Origin) -> bool {
+        self.marks[origin as usize]
+    }
+
+    pub(super) fn set_mark(&mut self, origin: Origin, mark: bool) {
+        self.marks[origin as usize] = mark;
+    }
+
+    pub(super) fn is_open(&self, origin: Origin) -> bool {
+        self.open[origin as usize].is_some()
+    }
+}
+
+/// Work of a sync that goes in steps.
+#[derive(Debug)]
+pub enum SyncStep {
+    /// Making marks alike after an aborted sync, before a new one.
+    Prepare { origin: Origin, cursor: Cursor },
+    /// Removing what was not mentioned.
+    Sweep {
+        origin: Origin,
+        kinds: Vec<Kind>,
+        cursor: Cursor,
+        transaction: Transaction,
+        swept: Swept,
+    },
+}
+
+impl Store {
+    /// Opens a sync; if there is a step to do first, it is done before the
+    /// client is answered.
+    pub fn sync_begin(
+        &mut self,
+        origin: Origin,
+        kinds: &[Kind],
+    ) -> Result<Option<SyncStep>, Error> {
+        if kinds.is_empty() {
+            return Err(Error::new(ErrorCode::InvalidParams, "no kind is named").field("kinds"));
+        }
+        if self.syncs.is_open(origin) {
+            return Err(Error::new(
+                ErrorCode::Sync,
+                format!("another sync of origin {origin} is open"),
+            )
+            .hint("wait for its end; it is aborted when its client leaves"));
+        }
+        self.syncs.open[origin as usize] = Some(kinds.to_vec());
+        for kind in kinds {
+            match kind {
+                Kind::Vnet => unmention(&mut self.vnets, origin),
+                Kind::Host => unmention(&mut self.hosts, origin),
+                Kind::Binding => unmention(&mut self.bindings, origin),
+                Kind::Route => unmention(&mut self.routes, origin),
+                Kind::Neighbor => unmention(&mut self.neighbors, origin),
+                Kind::Mapping => {}
+            }
+        }
+        if !kinds.contains(&Kind::Mapping) {
+            return Ok(None);
+        }
+        let i = origin as usize;
+        if self.syncs.mixed[i] {
+            return Ok(Some(SyncStep::Prepare {
+                origin,
+                cursor: Cursor::default(),
+            }));
+        }
+        self.syncs.marks[i] = !self.syncs.marks[i];
+        Ok(None)
+    }
+
+    /// Ends a sync; the step sweeps.
+    pub fn sync_commit(&mut self, origin: Origin) -> Result<SyncStep, Error> {
+        match self.syncs.open[origin as usize].take() {
+            Some(kinds) => Ok(SyncStep::Sweep {
+                origin,
+                kinds,
+                cursor: Cursor::default(),
+                transaction: Transaction::default(),
+                swept: Swept::default(),
+            }),
+            None => Err(no_sync(origin)),
+        }
+    }
+
+    /// Ends a sync without sweeping.
+    pub fn sync_abort(&mut self, origin: Origin) -> Result<(), Error> {
+        match self.syncs.open[origin as usize].take() {
+            Some(kinds) => {
+                self.syncs.mixed[origin as usize] |= kinds.contains(&Kind::Mapping);
+                Ok(())
+            }
+            None => Err(no_sync(origin)),
+        }
+    }
+
+    /// Does a piece of the work; true when it is done.
+    pub fn sync_step(
+        &mut self,
+        plant: &mut impl Plant,
+        step: &mut SyncStep,
+        now: u32,
+    ) -> Result<bool, Error> {
+        match step {
+            SyncStep::Prepare { origin, cursor } => {
+                let mark = self.syncs.mark(*origin);
+                if !self.mappings.remark(cursor, STEP_BUCKETS, *origin, mark) {
+                    return Ok(false);
+                }
+                self.syncs.mixed[*origin as usize] = false;
+                self.syncs.set_mark(*origin, !mark);
+                Ok(true)
+            }
+            SyncStep::Sweep {
+                origin,
+                kinds,
+                cursor,
+                transaction,
+                swept,
+            } => {
+                if kinds.contains(&Kind::Mapping)
+                    && !self.sweep_mappings(plant, *origin, cursor, transaction, swept, now)
+                {
+                    return Ok(false);
+                }
+                self.sweep_objects(plant, *origin, kinds, transaction, swept, now)?;
+                Ok(true)
+            }
+        }
+    }
+
+    fn sweep_mappings(
+        &mut self,
+        plant: &mut impl Plant,
+        origin: Origin,
+        cursor: &mut Cursor,
+        tx: &mut Transaction,
+        swept: &mut Swept,
+        now: u32,
+    ) -> bool {
+        let mark = self.syncs.mark(origin);
+        let mut gone = Vec::new();
+        let end = self.mappings.walk(cursor, STEP_BUCKETS, |slot| {
+            if slot.origin() == origin && slot.mark() != mark {
+                gone.push((slot.key(), slot.revision()));
+            }
+            gone.len() < STEP_REMOVALS
+        });
+        swept.removed += gone.len() as u64;
+        for (key, revision) in gone {
+            let old = self.mappings.take(key);
+            // Only the operator's sweep may have to be undone (a journal that
+            // cannot be written); an agent's is a million entries of nothing.
+            if origin == Origin::Operator {
+                tx.mappings.push((key, old));
+            }
+            if let Some(tomb) = self.tomb(
+                &mut Transaction::default(),
+                Some((origin, revision)),
+                origin,
+                revision,
+                now,
+            ) {
+                self.mapping_tombs.put(key, tomb);
+            }
+            plant.mapping_remove(key.vni, key.prefix);
+        }
+        end
+    }
+
+    fn sweep_objects(
+        &mut self,
+        plant: &mut impl Plant,
+        origin: Origin,
+        kinds: &[Kind],
+        tx: &mut Transaction,
+        swept: &mut Swept,
+        now: u32,
+    ) -> Result<(), Error> {
+        self.begin();
+        let mut objects = Transaction::default();
+        // What refers goes before what is referred to.
+        for kind in [
+            Kind::Neighbor,
+            Kind::Route,
+            Kind::Binding,
+            Kind::Host,
+            Kind::Vnet,
+        ] {
+            if !kinds.contains(&kind) {
+                continue;
+            }
+            let tx = &mut objects;
+            match kind {
+                Kind::Neighbor => self.sweep::<Neighbor>(tx, origin, swept, now),
+                Kind::Route => self.sweep::<Route>(tx, origin, swept, now),
+                Kind::Binding => self.sweep::<Binding>(tx, origin, swept, now),
+                Kind::Host => self.sweep::<Host>(tx, origin, swept, now),
+                Kind::Vnet => self.sweep::<Vnet>(tx, origin, swept, now),
+                Kind::Mapping => {}
+            }
+        }
+        if let Err(error) = self.push(plant, &objects) {
+            self.revert(plant, objects);
+            return Err(error.into());
+        }
+        tx.objects.append(&mut objects.objects);
+        tx.object_tombs.append(&mut objects.object_tombs);
+        Ok(())
+    }
+
+    fn sweep<T: Object>(
+        &mut self,
+        tx: &mut Transaction,
+        origin: Origin,
+        swept: &mut Swept,
+        now: u32,
+    ) {
+        let gone: Vec<String> = T::objects(self)
+            .iter()
+            .filter(|(_, entry)| entry.origin == origin && !entry.mentioned)
+            .map(|(key, _)| key.clone())
+            .collect();
+        for key in gone {
+            match self.remove::<T>(tx, origin, &key, 0, now) {
+                Ok(()) => swept.removed += 1,
+                Err(error) => swept.kept.push(error.message),
+            }
+        }
+    }
+}
+
+fn no_sync(origin: Origin) -> Error {
+    Error::new(
+        ErrorCode::Sync,
+        format!("no sync of origin {origin} is open"),
+    )
+    .hint("sync.begin first")
+}
+
+fn unmention<T>(objects: &mut Objects<T>, origin: Origin) {
+    for entry in objects.values_mut().filter(|entry| entry.origin == origin) {
+        entry.mentioned = false;
+    }
+}

@@ -1,0 +1,17 @@
+//! The control socket, over real sockets: a server thread, clients that behave
+//! and clients that do not.
+
+#[path = "control/documentation.rs"]
+mod documentation;
+#[path = "control/hostile.rs"]
+mod hostile;
+#[path = "control/lasting.rs"]
+mod lasting;
+#[path = "control/load.rs"]
+mod load;
+#[path = "control/rig.rs"]
+mod rig;
+#[path = "control/state.rs"]
+mod state;
+#[path = "control/sync.rs"]
+mod sync;
