@@ -1,5 +1,6 @@
 #![deny(unsafe_code)]
 
+pub mod appliance;
 pub mod arch;
 pub mod clock;
 pub mod config;

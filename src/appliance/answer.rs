@@ -1,0 +1,414 @@
+//! What workers leave to the control thread: frames for the host itself, ARP
+//! of nodes, errors to be told, addresses to be asked for.
+
+use crate::control::proto::Event;
+use crate::control::store::Store;
+use crate::datapath::wiring::{Notice, Punted};
+use crate::datapath::{Drop, Punt};
+use crate::mapping::{Key, NodeIndex, Target};
+use crate::node::arp::{self, ArpIgnored, ArpOutcome, Asker};
+use crate::packet::Packet;
+use crate::siit::substrate_error;
+use crate::substrate::{Event as SubstrateEvent, NeighborState};
+use crate::wire::address::Prefix4;
+use crate::wire::ethernet::{self, ethertype};
+use crate::wire::icmpv4::{self, Problem, unreachable};
+use crate::wire::virtual_mac::{self, Kind};
+use crate::wire::{Mac, Vaddr, Vni, ipv4, ipv6};
+
+use super::plant::Plant;
+
+/// Frames that control answers are copied out of their packets: it has time.
+const MOST: usize = 2048;
+
+/// What the slow path counts.
+#[derive(Debug)]
+pub struct SlowCounters {
+    pub arp_answered: u64,
+    pub arp_ignored: [u64; ArpIgnored::ALL.len()],
+    pub arp_asked: u64,
+    pub icmp_sent: u64,
+    pub substrate_errors: u64,
+    pub substrate_errors_ignored: u64,
+    pub misses: u64,
+    pub unsent: u64,
+}
+
+impl Default for SlowCounters {
+    fn default() -> Self {
+        SlowCounters {
+            arp_answered: 0,
+            arp_ignored: [0; ArpIgnored::ALL.len()],
+            arp_asked: 0,
+            icmp_sent: 0,
+            substrate_errors: 0,
+            substrate_errors_ignored: 0,
+            misses: 0,
+            unsent: 0,
+        }
+    }
+}
+
+/// Frames to send and events to tell, out of one slice of work.
+#[derive(Debug, Default)]
+pub struct Replies {
+    pub frames: Vec<(u16, Vec<u8>)>,
+    pub events: Vec<Event>,
+}
+
+impl Plant {
+    /// A packet of the protocol ring.
+    pub fn answer<P: Packet>(&mut self, punted: &Punted<P>, store: &Store, replies: &mut Replies) {
+        let mut bytes = [0; MOST];
+        let len = punted.packet.copy_out(0, &mut bytes);
+        let frame = &bytes[..len];
+        match punted.what {
+            Punt::Arp { node } => self.answer_arp(node, punted.port, frame, store, replies),
+            Punt::Substrate => {
+                let now = self.now();
+                // What has no effect is counted by the engine, by reason.
+                let _ = self.substrate.input(punted.port, frame, now);
+            }
+            Punt::SubstrateError => self.translate_error(frame, replies),
+        }
+    }
+
+    fn answer_arp(
+        &mut self,
+        node: NodeIndex,
+        port: u16,
+        frame: &[u8],
+        store: &Store,
+        replies: &mut Replies,
+    ) {
+        let Some(record) = self.topology().node(node) else {
+            return;
+        };
+        let asker = Asker {
+            address: record.vaddr,
+            mac: record.mac,
+            vlan: (record.vlan != 0).then_some(record.vlan),
+        };
+        let (vni, name) = (record.vni, record.name.clone());
+        let mut unknown = None;
+        let outcome = arp::answer(frame, &asker, |target| {
+            let known = self.is_known(vni, target);
+            if !known {
+                unknown = Some(target);
+            }
+            known.then(|| virtual_mac::of(Kind::Node, vni, target))
+        });
+        match outcome {
+            ArpOutcome::Answer(reply) => {
+                self.slow.arp_answered += 1;
+                replies.frames.push((port, reply));
+            }
+            ArpOutcome::Ignored(why) => self.slow.arp_ignored[why as usize] += 1,
+        }
+        if let (Some(address), Some(vnet)) = (unknown, store.vnet_of(vni)) {
+            self.slow.misses += 1;
+            let vnet = vnet.name.clone();
+            replies.events.push(Event::Miss {
+                vnet,
+                address,
+                node: name,
+                held: 0,
+            });
+        }
+    }
+
+    /// Whether a node of the vnet may be told that the address exists.
+    fn is_known(&self, vni: Vni, address: Vaddr) -> bool {
+        let found = self
+            .reader
+            .resolve(&self.participant, Key::new(vni.0, address.0));
+        found.is_some_and(|mapping| {
+            !mapping.is_expired(self.seconds())
+                && matches!(mapping.target, Target::Local(_) | Target::Remote(_))
+        })
+    }
+
+    /// An ICMPv6 error about a node's packet, told to the node in ICMP.
+    fn translate_error(&mut self, frame: &[u8], replies: &mut Replies) {
+        let read = ethernet::Header::parse(frame).and_then(|link| {
+            let packet = frame.get(link.len..)?;
+            let outer = ipv6::Header::parse_within(packet, packet.len()).ok()?;
+            let end = ipv6::HEADER_LEN + usize::from(outer.payload_len);
+            let message = packet.get(ipv6::HEADER_LEN..end)?;
+            substrate_error::read(&outer, message, self.site.layout, &self.site.locator).ok()
+        });
+        let Some(error) = read else {
+            self.slow.substrate_errors_ignored += 1;
+            return;
+        };
+        self.slow.substrate_errors += 1;
+        let own = Key::new(error.vni.0, error.src.0);
+        let mapping = self.reader.resolve(&self.participant, own);
+        let Some(Target::Local(node)) = mapping.map(|mapping| mapping.target) else {
+            return;
+        };
+        if let Some(mtu) = error.substrate_mtu {
+            self.lower_path_mtu(error.vni, error.dst, mtu);
+        }
+        self.tell_node(node, error.problem, error.quote(), replies);
+    }
+
+    /// Packets that may be cut are cut here, so the host must know the path.
+    fn lower_path_mtu(&mut self, vni: Vni, dst: Vaddr, mtu: u32) {
+        let mapping = self
+            .reader
+            .resolve(&self.participant, Key::new(vni.0, dst.0));
+        let Some(Target::Remote(host)) = mapping.map(|mapping| mapping.target) else {
+            return;
+        };
+        let locator = self.topology().host(host).map(|host| host.locator.bits());
+        let now = self.now();
+        if let (Some(locator), Ok(mtu)) = (locator, u16::try_from(mtu))
+            && self.path_mtu.lower(locator, mtu, now)
+        {
+            self.mark_dirty();
+        }
+    }
+
+    /// A notice of the notice ring.
+    pub fn notice<P: Packet>(&mut self, notice: Notice<P>, store: &Store, replies: &mut Replies) {
+        match notice {
+            Notice::Miss {
+                why: Drop::NodeMacUnknown,
+                node: Some(node),
+                ..
+            } => {
+                self.ask_for_mac(node, replies);
+            }
+            Notice::Miss { key, node, .. } => self.tell_miss(key, node, store, replies),
+            Notice::NodeSeen { node, mac } => self.node_seen(node, mac, store, replies),
+            Notice::Refused {
+                why,
+                node,
+                mtu,
+                packet,
+            } => {
+                let problem = match why {
+                    Drop::TooBig => Problem::FragmentationNeeded { mtu },
+                    Drop::Denied | Drop::OutsideVnet => {
+                        Problem::Unreachable(unreachable::COMMUNICATION_PROHIBITED)
+                    }
+                    Drop::SourceRoute => Problem::Unreachable(unreachable::SOURCE_ROUTE_FAILED),
+                    _ => Problem::Unreachable(unreachable::HOST),
+                };
+                let mut bytes = [0; MOST];
+                let len = packet.copy_out(0, &mut bytes);
+                let link = ethernet::Header::parse(&bytes[..len]);
+                let quote = link.and_then(|link| bytes[..len].get(link.len..));
+                if let Some(quote) = quote {
+                    self.tell_node(node, problem, quote, replies);
+                }
+            }
+        }
+    }
+
+    /// An ICMP error to a node about a packet it sent, as from the address it
+    /// wrote to.
+    fn tell_node(
+        &mut self,
+        node: NodeIndex,
+        problem: Problem,
+        quote: &[u8],
+        replies: &mut Replies,
+    ) {
+        let Some(record) = self.topology().node(node) else {
+            return;
+        };
+        let (Some(mac), Some(fault)) = (record.mac, ipv4::Header::parse_unchecked(quote)) else {
+            return;
+        };
+        let payload = quote.get(usize::from(fault.header_len)..).unwrap_or(&[]);
+        if !icmpv4::may_answer_with_error(&fault, payload) || !record.owns(fault.src) {
+            return;
+        }
+        let mut message = [0; icmpv4::MAX_ERROR_LEN];
+        let Some(len) = icmpv4::error(problem, fault.dst, quote, &mut message) else {
+            return;
+        };
+        let link = ethernet::Header {
+            destination: mac,
+            source: virtual_mac::of(Kind::Node, record.vni, fault.dst),
+            vlan: (record.vlan != 0).then_some(record.vlan),
+            ethertype: ethertype::IPV4,
+            len: 0,
+        };
+        let port = record.port;
+        let mut frame = vec![0; ethernet::HEADER_LEN + ethernet::TAG_LEN];
+        let link_len = link.emit(&mut frame);
+        frame.truncate(link_len);
+        frame.extend_from_slice(&message[..len]);
+        self.slow.icmp_sent += 1;
+        replies.frames.push((port, frame));
+    }
+
+    /// Asks a node for its hardware address, as a neighbour of its subnet.
+    fn ask_for_mac(&mut self, node: NodeIndex, replies: &mut Replies) {
+        let Some(record) = self.topology().node(node) else {
+            return;
+        };
+        let vnet = self.topology().vnet(record.vnet);
+        let ranges = vnet.map_or(&[][..], |vnet| &vnet.prefixes);
+        let peer = peer_of(record.vaddr, ranges);
+        let vlan = (record.vlan != 0).then_some(record.vlan);
+        let frame = arp::request(
+            record.vaddr,
+            vlan,
+            peer,
+            virtual_mac::of(Kind::Node, record.vni, peer),
+        );
+        let port = record.port;
+        self.slow.arp_asked += 1;
+        replies.frames.push((port, frame));
+    }
+
+    fn tell_miss(
+        &mut self,
+        key: Key,
+        node: Option<NodeIndex>,
+        store: &Store,
+        replies: &mut Replies,
+    ) {
+        self.slow.misses += 1;
+        let Some(vnet) = store.vnet_of(Vni(key.vni())) else {
+            return;
+        };
+        let node = node.and_then(|node| self.topology().node(node));
+        replies.events.push(Event::Miss {
+            vnet: vnet.name.clone(),
+            address: Vaddr(key.vaddr()),
+            node: node.map_or_else(String::new, |node| node.name.clone()),
+            held: 1,
+        });
+    }
+
+    fn node_seen(&mut self, node: NodeIndex, mac: Mac, store: &Store, replies: &mut Replies) {
+        let Some(record) = self.topology().node(node) else {
+            return;
+        };
+        let event = Event::Node {
+            node: record.name.clone(),
+            vnet: store
+                .vnet_of(record.vni)
+                .map_or_else(String::new, |vnet| vnet.name.clone()),
+            address: record.vaddr,
+            mac,
+            port: self
+                .topology()
+                .port(record.port)
+                .map_or_else(String::new, |port| port.name.clone()),
+        };
+        if self.learn(node, mac) {
+            replies.events.push(event);
+        }
+    }
+
+    /// What the engine has to send and to tell.
+    pub fn collect_substrate(&mut self, replies: &mut Replies) {
+        while let Some(output) = self.substrate.poll_frame() {
+            replies.frames.push((output.port, output.bytes));
+        }
+        while let Some(event) = self.substrate.poll_event() {
+            log_event(&event, |port| {
+                self.topology().port(port).map_or("?", |port| &port.name)
+            });
+            let name = |port: u16| {
+                self.topology()
+                    .port(port)
+                    .map_or_else(String::new, |port| port.name.clone())
+            };
+            let (port, address, state, mac) = match event {
+                SubstrateEvent::NeighborUp { port, address, mac }
+                | SubstrateEvent::NeighborMoved { port, address, mac } => {
+                    (port, address, NeighborState::Reachable, Some(mac))
+                }
+                SubstrateEvent::NeighborDown { port, address } => {
+                    (port, address, NeighborState::Failed, None)
+                }
+                SubstrateEvent::AddressReady { .. } => continue,
+                SubstrateEvent::AddressDuplicate { port, address, mac }
+                | SubstrateEvent::AddressConflict { port, address, mac } => {
+                    let detail = format!("{address} on {} is also used by {mac}", name(port));
+                    replies.events.push(Event::Limit {
+                        limit: event.name().to_owned(),
+                        detail,
+                    });
+                    continue;
+                }
+            };
+            let state = super::reports::neighbor_state(state);
+            replies.events.push(Event::Neighbor {
+                port: name(port),
+                address,
+                state,
+                mac,
+            });
+        }
+    }
+}
+
+fn log_event<'a>(event: &SubstrateEvent, name: impl Fn(u16) -> &'a str) {
+    match event {
+        SubstrateEvent::AddressReady { port, address } => {
+            log::info!("{}: address {address} is in use", name(*port));
+        }
+        SubstrateEvent::AddressDuplicate { port, address, mac } => {
+            log::error!(
+                "{}: address {address} is not used: {mac} has it",
+                name(*port)
+            );
+        }
+        SubstrateEvent::AddressConflict { port, address, mac } => {
+            log::warn!("{}: {mac} claims our address {address}", name(*port));
+        }
+        SubstrateEvent::NeighborUp { port, address, mac } => {
+            log::info!("{}: next hop {address} is at {mac}", name(*port));
+        }
+        SubstrateEvent::NeighborMoved { port, address, mac } => {
+            log::info!("{}: next hop {address} is now at {mac}", name(*port));
+        }
+        SubstrateEvent::NeighborDown { port, address } => {
+            log::warn!("{}: next hop {address} does not answer", name(*port));
+        }
+    }
+}
+
+/// An address of the node's subnet other than its own: the first of its
+/// range, or the second if the node has that.
+fn peer_of(node: Vaddr, ranges: &[Prefix4]) -> Vaddr {
+    let range = ranges
+        .iter()
+        .filter(|range| range.contains(node))
+        .max_by_key(|range| range.len);
+    match range {
+        Some(range) if range.len <= 30 => {
+            let first = Vaddr(range.address.0 + 1);
+            if first == node {
+                Vaddr(range.address.0 + 2)
+            } else {
+                first
+            }
+        }
+        _ => Vaddr(node.0 ^ 1),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peer_is_never_the_node_itself() {
+        let range = ["10.0.0.0/24".parse().unwrap()];
+        let peer =
+            |node: &str, ranges: &[Prefix4]| peer_of(node.parse().unwrap(), ranges).to_string();
+        assert_eq!(peer("10.0.0.2", &range), "10.0.0.1");
+        assert_eq!(peer("10.0.0.1", &range), "10.0.0.2");
+        assert_eq!(peer("192.0.2.7", &range), "192.0.2.6");
+        assert_eq!(peer("192.0.2.6", &[]), "192.0.2.7");
+    }
+}

@@ -1,0 +1,262 @@
+//! Devices on DPDK: opening them, handing queues to workers, asking them.
+
+use std::cell::RefCell;
+
+use dpdk::eal::{Eal, EalConfig, Huge as EalHuge, LogLevel};
+use dpdk::mempool::Mempool;
+use dpdk::port::{Port, PortConfig, RxQueue, Started, TxQueue};
+
+use crate::config::{self, Config, Huge, PoolSize};
+use crate::model::Role;
+use crate::packet::HEADROOM;
+use crate::port::dpdk::DpdkPort;
+use crate::wire::Mac;
+
+use super::devices::{DeviceFacts, Devices, Link, PoolFill};
+
+/// Drivers whose queues come in pairs: a transmit queue without a receive
+/// queue beside it would be given packets that nobody fetches.
+const PAIRED: [&str; 6] = [
+    "net_af_packet",
+    "net_af_xdp",
+    "net_tap",
+    "net_vhost",
+    "net_virtio_user",
+    "net_memif",
+];
+
+/// What the EAL is told.
+pub(super) fn eal_config(config: &Config, no_huge: bool) -> EalConfig {
+    let mut lcores = vec![(0, config.runtime.control_cpu)];
+    lcores.extend((1u16..).zip(config.runtime.workers.iter().copied()));
+    EalConfig {
+        program: "weft".into(),
+        file_prefix: Some(config.file_prefix()),
+        in_memory: config.runtime.in_memory,
+        huge: match config.runtime.huge {
+            _ if no_huge => EalHuge::No,
+            Huge::Auto => EalHuge::Auto,
+            Huge::Yes => EalHuge::Yes,
+            Huge::No => EalHuge::No,
+        },
+        memory_mb: Some(
+            config
+                .runtime
+                .memory_mb
+                .unwrap_or_else(|| config::memory_mb(config)),
+        ),
+        lcores,
+        devices: config.port.iter().map(|port| port.device.clone()).collect(),
+        log_level: LogLevel::Error,
+        extra: eal_args(config),
+    }
+}
+
+/// What the file says, and what its devices need.
+fn eal_args(config: &Config) -> Vec<String> {
+    let mut args = config.runtime.eal_args.clone();
+    // virtio-user shares its memory with the other side file by file, at most
+    // eight; hugepages of their own would be hundreds.
+    let shares = |port: &crate::model::Port| {
+        config::check::device::identity(&port.device).contains("virtio_user")
+    };
+    if config.port.iter().any(shares) && !args.iter().any(|arg| arg == SINGLE_FILE) {
+        args.push(SINGLE_FILE.to_owned());
+    }
+    args
+}
+
+const SINGLE_FILE: &str = "--single-file-segments";
+
+/// Packet pools, one for each NUMA node that has ports.
+pub(super) fn pools(eal: &Eal, config: &Config) -> Result<Vec<Mempool>, dpdk::Error> {
+    let make = |size: PoolSize| {
+        let room = size.data_room.saturating_sub(HEADROOM as u16);
+        let name = format!("packets{}", size.socket);
+        Mempool::create(
+            eal,
+            &name,
+            size.mbufs,
+            size.cache,
+            room,
+            Some(size.socket as u16),
+        )
+        // A NUMA node that the machine does not have, as in a container.
+        .or_else(|_| Mempool::create(eal, &name, size.mbufs, size.cache, room, None))
+    };
+    config::pools(config).into_iter().map(make).collect()
+}
+
+/// A started port with the queues that are still to be handed out.
+#[derive(Debug)]
+pub(super) struct Opened {
+    pub(super) port: Port,
+    pub(super) mac: Mac,
+    pub(super) driver: String,
+    pub(super) rx_queues: u16,
+    rx: Vec<Option<RxQueue>>,
+    tx: Vec<Option<TxQueue>>,
+    tx_queues: u16,
+}
+
+/// Opens and starts a configured port.
+pub(super) fn open(
+    eal: &Eal,
+    config: &Config,
+    index: usize,
+    pools: &[Mempool],
+) -> Result<Opened, dpdk::Error> {
+    let wanted = &config.port[index];
+    let name = config::check::device::identity(&wanted.device);
+    let mut port = Port::by_name(eal, &name)?;
+    let info = port.info()?;
+    // The default is lowered to what the device has; a number that was asked
+    // for is not.
+    let rx_queues = wanted
+        .queues
+        .unwrap_or_else(|| config.queues(wanted).min(info.max_rx_queues));
+    let paired = PAIRED.contains(&info.driver.as_str());
+    let tx_most = if paired {
+        rx_queues
+    } else {
+        info.max_tx_queues
+    };
+    let tx_queues = config.workers().min(tx_most).max(1);
+    if let Some(mac) = wanted.mac {
+        port.set_mac(mac.0)?;
+    }
+    let uplink = wanted.role == Role::Uplink;
+    let settings = PortConfig {
+        rx_queues,
+        tx_queues,
+        rx_desc: wanted.descriptors,
+        tx_desc: wanted.descriptors,
+        mtu: mtu_to_set(&port, wanted.mtu),
+        // A node may use any destination address, so that what it sends to a
+        // wrong one is counted by name and not lost in the device.
+        promiscuous: !uplink,
+        rss: rx_queues > 1,
+        ..PortConfig::default()
+    };
+    let Started { rx, tx, .. } = port.start(&settings, pools)?;
+    if uplink || wanted.nd_proxy {
+        // Solicited-node groups are many; devices that cannot take all
+        // multicast take it anyway when they are virtual.
+        if let Err(error) = port.set_allmulticast(true) {
+            log::debug!("{}: {error}", wanted.name);
+        }
+    }
+    Ok(Opened {
+        mac: Mac(port.mac()?),
+        driver: info.driver,
+        rx_queues: rx.len() as u16,
+        tx_queues: tx.len() as u16,
+        rx: rx.into_iter().map(Some).collect(),
+        tx: tx.into_iter().map(Some).collect(),
+        port,
+    })
+}
+
+/// Virtual devices that carry any size refuse to be told one.
+fn mtu_to_set(port: &Port, wanted: u16) -> Option<u16> {
+    port.mtu().is_ok_and(|mtu| mtu != wanted).then_some(wanted)
+}
+
+impl Opened {
+    /// The queues of one worker: its share of the receive queues, and its
+    /// transmit queue if there are enough.
+    pub(super) fn take(&mut self, rx: &[u16], worker: u16) -> DpdkPort {
+        let rx = rx
+            .iter()
+            .filter_map(|queue| self.rx.get_mut(usize::from(*queue))?.take());
+        let tx = self.tx.get_mut(usize::from(worker)).and_then(Option::take);
+        DpdkPort::new(rx.collect(), tx)
+    }
+
+    /// The worker that sends on this port for another one.
+    pub(super) fn transmitter(&self, worker: u16) -> u16 {
+        worker % self.tx_queues.max(1)
+    }
+}
+
+/// Control's handles of the ports.
+#[derive(Debug)]
+pub(super) struct DpdkDevices {
+    ports: Vec<(Port, DeviceFacts)>,
+    pools: Vec<Mempool>,
+    /// Links that could not be asked for, so that this is said once.
+    silent: RefCell<Vec<bool>>,
+}
+
+impl DpdkDevices {
+    pub(super) fn new(opened: Vec<Opened>, pools: Vec<Mempool>) -> DpdkDevices {
+        let ports: Vec<_> = opened
+            .into_iter()
+            .map(|opened| {
+                let facts = DeviceFacts {
+                    driver: opened.driver,
+                    rx_queues: opened.rx_queues,
+                    tx_queues: opened.tx_queues,
+                };
+                (opened.port, facts)
+            })
+            .collect();
+        let silent = RefCell::new(vec![false; ports.len()]);
+        DpdkDevices {
+            ports,
+            pools,
+            silent,
+        }
+    }
+}
+
+impl Devices for DpdkDevices {
+    fn link(&self, port: u16) -> Link {
+        let Some((device, _)) = self.ports.get(usize::from(port)) else {
+            return Link::default();
+        };
+        if device.is_removed() {
+            return Link::default();
+        }
+        // A tap is asked for by its interface's name in this namespace, and
+        // is not there once it is given to another: its own end is always up.
+        if self.ports[usize::from(port)].1.driver == "net_tap" {
+            return Link { up: true, speed: 0 };
+        }
+        match device.link() {
+            Ok(link) => Link {
+                up: link.up,
+                speed: link.speed_mbps.unwrap_or(0),
+            },
+            Err(error) => {
+                let mut silent = self.silent.borrow_mut();
+                if !std::mem::replace(&mut silent[usize::from(port)], true) {
+                    log::warn!("its link state is not known, taken for down: {error}");
+                }
+                Link::default()
+            }
+        }
+    }
+
+    fn facts(&self, port: u16) -> DeviceFacts {
+        self.ports
+            .get(usize::from(port))
+            .map_or_else(DeviceFacts::default, |(_, facts)| facts.clone())
+    }
+
+    fn counters(&self, port: u16) -> Vec<(String, u64)> {
+        let Some((device, _)) = self.ports.get(usize::from(port)) else {
+            return Vec::new();
+        };
+        device.xstats().unwrap_or_default()
+    }
+
+    fn pools(&self) -> Vec<PoolFill> {
+        let fill = |pool: &Mempool| PoolFill {
+            name: pool.name().to_owned(),
+            size: pool.size(),
+            in_use: pool.in_use(),
+        };
+        self.pools.iter().map(fill).collect()
+    }
+}

@@ -1,0 +1,38 @@
+//! `weft run`: configuration, devices, workers and the control thread, put
+//! together.
+//!
+//! | File | What |
+//! |---|---|
+//! | `compile` | desired state, links and neighbours -> the workers' snapshot |
+//! | `plant` | the one writer of table and snapshot |
+//! | `answer` | what workers leave to the control thread |
+//! | `reports`, `explain`, `watchers` | what can be asked of a running appliance |
+//! | `control` | the control thread's loop |
+//! | `devices` | what control asks devices; `dpdk` is the real ones |
+//! | `start` | the way up and the way down |
+
+pub mod answer;
+pub mod compile;
+pub mod control;
+pub mod devices;
+#[cfg(feature = "dpdk")]
+mod dpdk;
+mod explain;
+#[cfg(feature = "dpdk")]
+mod group;
+pub mod logging;
+pub mod metrics;
+pub mod notify;
+mod path_mtu;
+pub mod plant;
+#[cfg(feature = "dpdk")]
+mod reload;
+mod reports;
+#[cfg(feature = "dpdk")]
+mod signal;
+#[cfg(feature = "dpdk")]
+mod start;
+mod watchers;
+
+#[cfg(feature = "dpdk")]
+pub use start::{Error, Options, run};

@@ -1,0 +1,351 @@
+//! The one writer: what the store's changes, links and neighbours do to the
+//! mapping table and to the snapshot that workers read.
+
+use std::sync::Arc;
+
+use hashbrown::HashMap;
+
+use crate::clock::Clock;
+use crate::control::plant::PlantError;
+use crate::control::store::Store;
+use crate::datapath::counters::Counters;
+use crate::datapath::topology::Topology;
+use crate::mapping::{
+    Domain, HostIndex, InsertError, Key, Mapping, NodeIndex, Participant, Prefix, Publisher,
+    Reader, Target, Writer,
+};
+use crate::model::Neighbor;
+use crate::substrate::Substrate;
+use crate::time::Time;
+use crate::wire::address::Prefix4;
+use crate::wire::{Mac, Vni};
+
+use super::compile::{self, Live, NodeNumbers, Site};
+use super::devices::Devices;
+use super::path_mtu::PathMtus;
+use super::watchers::Watchers;
+
+/// Seconds for which a moved node's packets from its old host are its own.
+const PREVIOUS_SECONDS: u32 = 60;
+
+/// Control's half of the appliance.
+pub struct Plant {
+    pub(super) site: Site,
+    pub(super) settings: String,
+    pub(super) substrate: Substrate,
+    pub(super) writer: Writer,
+    pub(super) publisher: Publisher<Topology>,
+    pub(super) numbers: NodeNumbers,
+    /// What the table says of our own nodes.
+    locals: HashMap<(Vni, Prefix4), NodeIndex>,
+    pub(super) learned: HashMap<NodeIndex, Mac>,
+    pub(super) path_mtu: PathMtus,
+    pub(super) watchers: Watchers,
+    pub(super) counters: Vec<Arc<Counters>>,
+    pub(super) slow: super::answer::SlowCounters,
+    pub(super) devices: Box<dyn Devices>,
+    pub(super) clock: Clock,
+    /// For `explain`: control reads the table as a worker does.
+    pub(super) reader: Reader,
+    pub(super) participant: Participant,
+    /// Static neighbours the engine has been told of.
+    neighbors: Vec<Neighbor>,
+    /// Whether somebody is subscribed to misses.
+    resolver: bool,
+    /// The snapshot is behind what is known here.
+    dirty: bool,
+    generation: u64,
+}
+
+impl std::fmt::Debug for Plant {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Plant")
+            .field("site", &self.site)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a plant is made of.
+pub struct Parts {
+    pub site: Site,
+    pub settings: String,
+    pub substrate: Substrate,
+    pub domain: Domain,
+    pub writer: Writer,
+    pub counters: Vec<Arc<Counters>>,
+    pub devices: Box<dyn Devices>,
+    pub clock: Clock,
+}
+
+impl std::fmt::Debug for Parts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Parts")
+            .field("site", &self.site)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Plant {
+    pub fn new(parts: Parts) -> Result<Plant, crate::mapping::TooManyParticipants> {
+        let participant = parts.domain.register()?;
+        Ok(Plant {
+            publisher: Publisher::new(&parts.domain, Topology::default()),
+            reader: parts.writer.readers().reader(),
+            participant,
+            site: parts.site,
+            settings: parts.settings,
+            substrate: parts.substrate,
+            writer: parts.writer,
+            numbers: NodeNumbers::default(),
+            locals: HashMap::new(),
+            learned: HashMap::new(),
+            path_mtu: PathMtus::default(),
+            watchers: Watchers::default(),
+            counters: parts.counters,
+            slow: super::answer::SlowCounters::default(),
+            devices: parts.devices,
+            clock: parts.clock,
+            neighbors: Vec::new(),
+            resolver: false,
+            dirty: true,
+            generation: u64::MAX,
+        })
+    }
+
+    pub fn now(&self) -> Time {
+        Time(self.clock.millis(self.clock.now()))
+    }
+
+    /// Seconds of the clock that expiry is on.
+    pub fn seconds(&self) -> u32 {
+        self.clock.seconds(self.clock.now())
+    }
+
+    /// What workers read now.
+    pub fn topology(&self) -> &Topology {
+        self.publisher.current()
+    }
+
+    pub fn mark_dirty(&mut self) {
+        self.dirty = true;
+    }
+
+    /// Misses are worth waiting for only while somebody answers them.
+    pub fn set_resolver(&mut self, present: bool) {
+        self.dirty |= self.resolver != present;
+        self.resolver = present;
+    }
+
+    /// A node was seen with a hardware address; true if that is news.
+    pub fn learn(&mut self, node: NodeIndex, mac: Mac) -> bool {
+        let news = self.learned.insert(node, mac) != Some(mac);
+        self.dirty |= news;
+        news
+    }
+
+    pub(super) fn has_resolver(&self) -> bool {
+        self.resolver
+    }
+
+    /// Housekeeping of one slice: growth goes on, freed memory is collected,
+    /// and a snapshot that is behind is made anew.
+    pub fn step(&mut self, store: &Store) {
+        let _ = self.writer.step(256);
+        self.participant.quiescent();
+        self.publisher.domain().collect();
+        self.dirty |= self.path_mtu.expire(self.now());
+        if self.dirty || self.generation != self.substrate.generation() {
+            self.publish(store);
+        }
+    }
+
+    /// Compiles and publishes. When too much freed memory waits for a worker
+    /// that stands still, the next slice tries again.
+    fn publish(&mut self, store: &Store) {
+        self.generation = self.substrate.generation();
+        let live = Live {
+            substrate: &self.substrate,
+            learned: &self.learned,
+            path_mtu: self.path_mtu.by_locator(),
+            watch: self.watchers.filters(),
+            resolver: self.resolver,
+        };
+        let topology = compile::topology(&self.site, store, &mut self.numbers, &live);
+        let bytes = size_of::<Topology>()
+            + topology.nodes.len() * 256
+            + topology.hosts.len() * 128
+            + topology.ports.len() * 256;
+        self.dirty = match self.publisher.replace_sized(topology, bytes) {
+            Ok(()) => false,
+            Err(refused) => {
+                log::warn!("the workers' view is behind: {}", refused.busy);
+                true
+            }
+        };
+    }
+
+    /// Vnets, hosts, bindings, routes or neighbours have changed.
+    pub(super) fn adopt(&mut self, store: &Store) -> Result<(), PlantError> {
+        self.adopt_substrate(store)?;
+        let names = store.bindings().map(|binding| binding.name.as_str());
+        self.numbers.update(names);
+        let wanted = self.wanted_locals(store);
+        // A node that is gone leaves the table before its number goes.
+        let gone: Vec<_> = self
+            .locals
+            .keys()
+            .filter(|place| !wanted.contains_key(*place))
+            .copied()
+            .collect();
+        for (vni, prefix) in gone {
+            self.locals.remove(&(vni, prefix));
+            self.take(vni, prefix);
+        }
+        self.forget_learned(store);
+        self.publish(store);
+        for (place, node) in wanted {
+            if self.locals.get(&place) != Some(&node) {
+                self.put(place.0, place.1, Mapping::new(Target::Local(node)))?;
+                self.locals.insert(place, node);
+            }
+        }
+        Ok(())
+    }
+
+    fn adopt_substrate(&mut self, store: &Store) -> Result<(), PlantError> {
+        let now = self.now();
+        let refused =
+            |error: crate::substrate::SubstrateError| PlantError::Refused(error.to_string());
+        let mut routes: Vec<_> = store.routes().cloned().collect();
+        routes.sort_by_key(|route| (route.prefix.bits(), route.prefix.len()));
+        self.substrate.set_routes(&routes, now).map_err(refused)?;
+        let wanted: Vec<Neighbor> = store.neighbors().cloned().collect();
+        let gone: Vec<_> = self
+            .neighbors
+            .iter()
+            .filter(|old| !wanted.contains(old))
+            .cloned()
+            .collect();
+        for neighbor in gone {
+            self.substrate
+                .remove_neighbor(&neighbor.port, neighbor.address, now);
+        }
+        for neighbor in &wanted {
+            if !self.neighbors.contains(neighbor) {
+                self.substrate
+                    .set_neighbor(neighbor, now)
+                    .map_err(refused)?;
+            }
+        }
+        self.neighbors = wanted;
+        Ok(())
+    }
+
+    fn wanted_locals(&self, store: &Store) -> HashMap<(Vni, Prefix4), NodeIndex> {
+        let mut wanted = HashMap::new();
+        for binding in store.bindings() {
+            let vni = store.vnet(&binding.vnet).map(|vnet| vnet.vni);
+            let (Some(vni), Some(node)) = (vni, self.numbers.get(&binding.name)) else {
+                continue;
+            };
+            let own = Prefix4 {
+                address: binding.address,
+                len: 32,
+            };
+            wanted.insert((vni, own), node);
+            for prefix in &binding.prefixes {
+                wanted.insert((vni, *prefix), node);
+            }
+        }
+        wanted
+    }
+
+    /// What was learned of a binding ends with it.
+    fn forget_learned(&mut self, store: &Store) {
+        let without: hashbrown::HashSet<NodeIndex> = store
+            .bindings()
+            .filter(|binding| binding.mac.is_none())
+            .filter_map(|binding| self.numbers.get(&binding.name))
+            .collect();
+        self.learned.retain(|node, _| without.contains(node));
+    }
+
+    /// Points an address at a host. What moved keeps its old host as the
+    /// previous one for a while, so that its packets in flight are accepted.
+    pub(super) fn point(
+        &mut self,
+        vni: Vni,
+        prefix: Prefix4,
+        host: u32,
+        expires: Option<u32>,
+    ) -> Result<(), PlantError> {
+        let too_many = PlantError::Full {
+            table: "hosts",
+            limit: HostIndex::MAX.index(),
+        };
+        let host = HostIndex::new(host).ok_or(too_many)?;
+        let previous = match self.table_entry(vni, prefix) {
+            Some(Mapping {
+                target: Target::Remote(old),
+                ..
+            }) if old != host => Some((old, self.seconds() + PREVIOUS_SECONDS)),
+            Some(Mapping {
+                target: Target::Remote(_),
+                previous,
+                ..
+            }) => previous,
+            _ => None,
+        };
+        let target = Target::Remote(host);
+        self.put(
+            vni,
+            prefix,
+            Mapping {
+                target,
+                expires: expires.unwrap_or(0),
+                previous,
+            },
+        )
+    }
+
+    /// What the table holds for exactly this address or prefix.
+    pub(super) fn table_entry(&self, vni: Vni, prefix: Prefix4) -> Option<Mapping> {
+        match table_prefix(vni, prefix) {
+            None => self.writer.get(Key::new(vni.0, prefix.address.0)),
+            Some(prefix) => self.writer.get_prefix(prefix),
+        }
+    }
+
+    fn put(&mut self, vni: Vni, prefix: Prefix4, mapping: Mapping) -> Result<(), PlantError> {
+        let outcome = match table_prefix(vni, prefix) {
+            None => self
+                .writer
+                .insert(Key::new(vni.0, prefix.address.0), mapping),
+            Some(prefix) => self.writer.insert_prefix(prefix, mapping),
+        };
+        match outcome {
+            Ok(_) => Ok(()),
+            Err(InsertError::Full { limit, .. }) => Err(PlantError::Full {
+                table: if prefix.len == 32 {
+                    "limits.mappings"
+                } else {
+                    "limits.prefixes"
+                },
+                limit,
+            }),
+            Err(other) => Err(PlantError::Refused(other.to_string())),
+        }
+    }
+
+    pub(super) fn take(&mut self, vni: Vni, prefix: Prefix4) {
+        match table_prefix(vni, prefix) {
+            None => self.writer.remove(Key::new(vni.0, prefix.address.0)),
+            Some(prefix) => self.writer.remove_prefix(prefix),
+        };
+    }
+}
+
+/// A prefix as the table knows it; single addresses are in the exact table.
+fn table_prefix(vni: Vni, prefix: Prefix4) -> Option<Prefix> {
+    (prefix.len < 32).then(|| Prefix::new(vni.0, prefix.address.0, prefix.len).ok())?
+}

@@ -1,0 +1,426 @@
+//! The way up and the way down of `weft run`.
+//!
+//! Up: the socket first (a second instance ends here, before it touches a
+//! device), then devices, tables, the state from file and journal, and only
+//! then the workers: the first packet finds everything loaded. Down: workers
+//! stop and give back what they hold, queues close, the EAL is cleaned up.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use dpdk::eal::Eal;
+
+use crate::clock::Clock;
+use crate::config::{self, Config, Problems};
+use crate::control::journal::Journal;
+use crate::control::proto::Error as ControlError;
+use crate::control::server::{BindError, Server, ServerConfig};
+use crate::control::store::{self, Desired, Store};
+use crate::datapath::counters::Counters;
+use crate::datapath::hold::HoldLimits;
+use crate::datapath::wiring::{self, RingSizes};
+use crate::datapath::worker::{Idle, Settings, View, Worker};
+use crate::mapping::{Domain, InsertError, TooManyParticipants, Writer};
+use crate::model::Origin;
+use crate::port::dpdk::{DpdkPort, MbufPool};
+use crate::substrate::{Substrate, SubstrateConfig, SubstrateError, Uplink};
+
+use super::compile;
+use super::control::{Control, Signals};
+use super::dpdk::{DpdkDevices, Opened, eal_config, open, pools};
+use super::logging;
+use super::metrics::Metrics;
+use super::notify::Notify;
+use super::plant::{Parts, Plant};
+
+/// What a file cannot say.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// Ordinary pages, whatever the file says.
+    pub no_huge: bool,
+}
+
+/// Why the appliance did not start, or stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("{0}")]
+    Config(#[from] Problems),
+    #[error("{0}")]
+    Socket(#[from] BindError),
+    #[error("{0}")]
+    Dpdk(#[from] dpdk::Error),
+    #[error("substrate: {0}")]
+    Substrate(#[from] SubstrateError),
+    #[error("mapping table: {0}")]
+    Table(#[from] InsertError),
+    #[error("{0}")]
+    Participants(#[from] TooManyParticipants),
+    #[error("{}: {message}", path.display())]
+    State { path: PathBuf, message: String },
+    #[error("group `{0}` does not exist; create it, or leave `control.group` out")]
+    Group(String),
+    #[error("metrics.listen {address}: {error}")]
+    Metrics {
+        address: std::net::SocketAddr,
+        error: std::io::Error,
+    },
+    #[error("signals: {0}")]
+    Signals(std::io::Error),
+    #[error("control thread: {0}")]
+    Control(std::io::Error),
+}
+
+/// Runs an appliance until it is told to stop.
+pub fn run(path: &Path, options: Options) -> Result<(), Error> {
+    let (config, warnings) = Config::load(path)?;
+    logging::init(config.log.level.into());
+    for warning in &warnings {
+        log::warn!("{warning}");
+    }
+    let signals = signals()?;
+    let (journal, recovered) = open_journal(&config)?;
+    let server = Server::bind(server_config(&config)?, journal)?;
+    let metrics = listen_for_scrapers(&config)?;
+    let eal = Eal::init(&eal_config(&config, options.no_huge))?;
+    log::info!("memory: {}", eal.memory_note());
+    let built = build(&config, &eal)?;
+    let (workers, mut control) = assemble(path, config, built, server, metrics, recovered, &eal)?;
+    let stop = Arc::new(AtomicBool::new(false));
+    for (lcore, worker) in eal.workers().to_vec().into_iter().zip(workers) {
+        let stop = stop.clone();
+        eal.launch(lcore, move || worker.run(&stop))?;
+    }
+    log::info!(
+        "ready: {} workers, socket {}",
+        control.ends.len(),
+        control.socket.display()
+    );
+    control.notify.ready();
+    let outcome = control.run(&signals);
+    control.notify.stopping();
+    log::info!("stopping");
+    stop.store(true, Ordering::Relaxed);
+    for lcore in eal.workers() {
+        eal.wait(*lcore)?;
+    }
+    // Rings and pools hold packets and ports: they go before the EAL does.
+    drop(control);
+    if let Err(error) = eal.shutdown() {
+        log::warn!("{error}");
+    }
+    outcome.map_err(Error::Control)
+}
+
+fn signals() -> Result<Arc<Signals>, Error> {
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+    let signals = Arc::new(Signals::default());
+    for signal in [SIGTERM, SIGINT] {
+        let stop = signals.clone();
+        let store = move || stop.stop.store(true, Ordering::Relaxed);
+        super::signal::on(signal, store).map_err(Error::Signals)?;
+    }
+    let reload = signals.clone();
+    let count = move || {
+        reload.reload.fetch_add(1, Ordering::Relaxed);
+    };
+    super::signal::on(SIGHUP, count).map_err(Error::Signals)?;
+    Ok(signals)
+}
+
+type Recovered = Option<crate::control::journal::Recovered>;
+
+fn open_journal(config: &Config) -> Result<(Option<Journal>, Recovered), Error> {
+    let Some(path) = &config.state.journal else {
+        return Ok((None, None));
+    };
+    let (journal, recovered) = Journal::open(path).map_err(|error| Error::State {
+        path: path.clone(),
+        message: format!("cannot be used as journal: {error}"),
+    })?;
+    Ok((Some(journal), Some(recovered)))
+}
+
+fn server_config(config: &Config) -> Result<ServerConfig, Error> {
+    let control = &config.control;
+    let group = match &control.group {
+        None => None,
+        Some(name) => Some(super::group::id_of(name).ok_or_else(|| Error::Group(name.clone()))?),
+    };
+    Ok(ServerConfig {
+        mode: control.mode.0,
+        group,
+        clients: control.clients as usize,
+        line: control.line_bytes as usize,
+        batch: control.batch as usize,
+        queue: control.queue_bytes as usize,
+        ..ServerConfig::new(&control.socket)
+    })
+}
+
+fn listen_for_scrapers(config: &Config) -> Result<Option<Metrics>, Error> {
+    let Some(address) = config.metrics.listen else {
+        return Ok(None);
+    };
+    let metrics = Metrics::listen(address).map_err(|error| Error::Metrics { address, error })?;
+    Ok(Some(metrics))
+}
+
+/// Devices, opened, and their queues by worker.
+struct Built {
+    ports: Vec<Opened>,
+    pools: Vec<dpdk::mempool::Mempool>,
+    /// By worker, by port.
+    queues: Vec<Vec<DpdkPort>>,
+    transmitters: Vec<Vec<u16>>,
+}
+
+fn build(config: &Config, eal: &Eal) -> Result<Built, Error> {
+    let pools = pools(eal, config)?;
+    let mut opened = Vec::new();
+    let mut actual = config.clone();
+    for index in 0..config.port.len() {
+        let port = open(eal, config, index, &pools)?;
+        actual.port[index].queues = Some(port.rx_queues);
+        opened.push(port);
+    }
+    let polls = actual.polls();
+    let mut queues = Vec::new();
+    let mut transmitters = Vec::new();
+    for worker in 0..config.workers() {
+        let mut of_worker = Vec::new();
+        for (index, port) in opened.iter_mut().enumerate() {
+            let mine = polls
+                .iter()
+                .filter(|poll| poll.port == index && poll.worker == worker);
+            let rx: Vec<u16> = mine.map(|poll| poll.queue).collect();
+            of_worker.push(port.take(&rx, worker));
+        }
+        queues.push(of_worker);
+        transmitters.push(opened.iter().map(|port| port.transmitter(worker)).collect());
+    }
+    Ok(Built {
+        ports: opened,
+        pools,
+        queues,
+        transmitters,
+    })
+}
+
+type Workers = Vec<Worker<DpdkPort, MbufPool>>;
+
+fn assemble(
+    path: &Path,
+    config: Config,
+    built: Built,
+    server: Server,
+    metrics: Option<Metrics>,
+    recovered: Recovered,
+    eal: &Eal,
+) -> Result<(Workers, Control<MbufPool>), Error> {
+    let clock = Clock::tsc(eal.tsc_hz());
+    let domain = Domain::default();
+    let limits = crate::mapping::Limits {
+        mappings: config.limits.mappings as usize,
+        prefixes: config.limits.prefixes as usize,
+        ..crate::mapping::Limits::default()
+    };
+    let writer = Writer::new(&domain, limits)?;
+    let readers = writer.readers();
+    let pool = MbufPool(built.pools[0].clone());
+    let blocks: Vec<Arc<Counters>> = built
+        .queues
+        .iter()
+        .map(|_| Arc::new(Counters::new(config.port.len())))
+        .collect();
+    let macs: Vec<_> = built.ports.iter().map(|port| port.mac).collect();
+    let site = compile::site(&config, &macs);
+    let senders = (0..config.port.len())
+        .map(|port| built.transmitters.first().map_or(0, |first| first[port]))
+        .collect();
+    let mut plant = Plant::new(Parts {
+        settings: settings_toml(&config),
+        substrate: Substrate::new(substrate_config(&config, &site))?,
+        site,
+        domain: domain.clone(),
+        writer,
+        counters: blocks.clone(),
+        devices: Box::new(DpdkDevices::new(built.ports, built.pools)),
+        clock: clock.clone(),
+    })?;
+    let store = load_state(path, &config, &mut plant, recovered)?;
+    let ring = config.limits.ring as usize;
+    let sizes = RingSizes {
+        protocol: ring,
+        notices: ring,
+        from_control: ring,
+        handover: ring,
+        ..RingSizes::default()
+    };
+    let (worker_ends, control_ends) = wiring::wire(built.queues.len(), sizes);
+    let mut workers = Vec::new();
+    let parts = built
+        .queues
+        .into_iter()
+        .zip(built.transmitters)
+        .zip(worker_ends)
+        .zip(blocks);
+    for (index, (((ports, transmitter), ends), counters)) in parts.enumerate() {
+        let view = View {
+            topology: plant.publisher.subscribe(),
+            mappings: readers.reader(),
+            participant: domain.register()?,
+        };
+        let settings = settings(&config, index as u16, transmitter, &clock);
+        workers.push(Worker::new(
+            settings,
+            view,
+            ports,
+            pool.clone(),
+            ends,
+            counters,
+            clock.clone(),
+        ));
+    }
+    let socket = config.control.socket.clone();
+    let reload_path = path.to_owned();
+    let control = Control {
+        store,
+        plant,
+        server,
+        ends: control_ends,
+        pool,
+        senders,
+        metrics,
+        notify: Notify,
+        socket,
+        reload: Box::new(move |store, plant| {
+            super::reload::reload(&reload_path, &config, store, plant);
+        }),
+    };
+    Ok((workers, control))
+}
+
+/// Settings that cannot change while running, for the dump.
+fn settings_toml(config: &Config) -> String {
+    let mut head = config.clone();
+    head.vnet.clear();
+    head.binding.clear();
+    head.host.clear();
+    head.mapping.clear();
+    head.route.clear();
+    head.neighbor.clear();
+    head.to_toml().unwrap_or_default()
+}
+
+fn substrate_config(config: &Config, site: &compile::Site) -> SubstrateConfig {
+    let uplinks = site
+        .ports
+        .iter()
+        .enumerate()
+        .filter(|(_, port)| port.config.role == crate::model::Role::Uplink);
+    let uplinks = uplinks.map(|(index, port)| Uplink::of(&port.config, index as u16, port.mac));
+    SubstrateConfig {
+        seed: random(),
+        ..SubstrateConfig::new(config.locator, config.layout, uplinks.collect())
+    }
+}
+
+/// Bits that a neighbour cannot guess; from the hash keys the standard
+/// library draws from the system.
+fn random() -> u64 {
+    use std::hash::{BuildHasher, Hasher};
+    std::collections::hash_map::RandomState::new()
+        .build_hasher()
+        .finish()
+}
+
+/// What file and journal say, put into store, table and snapshot.
+fn load_state(
+    path: &Path,
+    config: &Config,
+    plant: &mut Plant,
+    recovered: Recovered,
+) -> Result<Store, Error> {
+    let mut store = Store::new(store::Settings {
+        layout: config.layout,
+        locator: Some(config.locator),
+        ports: config
+            .port
+            .iter()
+            .map(|port| (port.name.clone(), port.role))
+            .collect(),
+        limits: store::Limits {
+            mappings: config.limits.mappings as usize,
+            bindings: config.limits.nodes as usize,
+            hosts: config.limits.hosts as usize,
+            ..store::Limits::default()
+        },
+    });
+    let now = plant.seconds();
+    let failed = |message: String| Error::State {
+        path: path.to_owned(),
+        message,
+    };
+    store
+        .replace(plant, Origin::File, &desired(config), now)
+        .map_err(|error: ControlError| failed(error.to_string()))?;
+    if let (Some(recovered), Some(journal)) = (recovered, &config.state.journal) {
+        if let Some((bytes, why)) = &recovered.torn {
+            log::warn!(
+                "{}: the last {bytes} bytes are left out: {why}",
+                journal.display()
+            );
+        }
+        for problem in recovered.replay(&mut store, now) {
+            log::warn!("{}: {problem}", journal.display());
+        }
+        log::info!(
+            "{}: {} records read",
+            journal.display(),
+            recovered.records()
+        );
+        store
+            .push_all(plant)
+            .map_err(|error| failed(error.to_string()))?;
+    }
+    Ok(store)
+}
+
+/// The objects of a file.
+pub(super) fn desired(config: &Config) -> Desired {
+    Desired {
+        vnets: config.vnet.clone(),
+        hosts: config.host.clone(),
+        bindings: config.binding.clone(),
+        mappings: config.mapping.clone(),
+        routes: config.route.clone(),
+        neighbors: config.neighbor.clone(),
+    }
+}
+
+fn settings(config: &Config, index: u16, transmitter: Vec<u16>, clock: &Clock) -> Settings {
+    let limits = &config.limits;
+    let millis = |ms: u32| clock.ticks(Duration::from_millis(ms.into()));
+    Settings {
+        index,
+        workers: config.workers(),
+        idle: match config.runtime.idle {
+            config::Idle::Poll => Idle::Poll,
+            config::Idle::Backoff => Idle::Backoff,
+        },
+        holds: HoldLimits {
+            per_destination: limits.holds_per_destination as u16,
+            per_node: limits.holds_per_node.min(u16::MAX.into()) as u16,
+            total: limits.holds / u32::from(config.workers().max(1)),
+            ticks: millis(limits.hold_ms),
+            refusal_ticks: millis(1000),
+        },
+        nodes: limits.nodes as usize,
+        punt_rate: limits.punt_rate,
+        miss_rate: limits.miss_rate,
+        icmp_rate: limits.icmp_rate,
+        transmitter,
+    }
+}
