@@ -2,6 +2,7 @@
 
 pub mod appliance;
 pub mod arch;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod control;

@@ -1,0 +1,153 @@
+//! `weft mapping`: where the nodes are.
+
+use std::borrow::Cow;
+
+use clap::{Args, Subcommand};
+
+use super::failure::Failure;
+use super::load::Load;
+use super::objects::{Most, Revision};
+use super::output::Context;
+use super::pages::{self, Row, or_empty};
+use super::table::{Column, number, text};
+use crate::control::proto::{
+    MappingGet, MappingKey, MappingList, MappingRemove, MappingRow, MappingSet,
+};
+use crate::model;
+use crate::wire::address::Prefix4;
+
+/// Where nodes are: (vnet, address) -> host.
+#[derive(Debug, Subcommand)]
+pub(super) enum Mapping {
+    /// List mappings.
+    #[command(after_help = "Method: mapping.list")]
+    List {
+        /// Only those of this vnet.
+        #[arg(long)]
+        vnet: Option<String>,
+        #[command(flatten)]
+        most: Most,
+    },
+    /// Show one mapping.
+    #[command(after_help = "Method: mapping.get")]
+    Show {
+        /// The address, or the prefix.
+        address: Prefix4,
+        /// Name of the vnet.
+        #[arg(long)]
+        vnet: String,
+        /// The entry a packet would take (longest match), not exactly this one.
+        #[arg(long = "match")]
+        longest: bool,
+    },
+    /// Add a mapping, or replace the one of that address.
+    #[command(after_help = "Method: mapping.set")]
+    Add(Add),
+    /// Remove mappings of one vnet, all or none.
+    #[command(after_help = "Method: mapping.remove")]
+    Remove {
+        /// Addresses or prefixes.
+        #[arg(required = true)]
+        addresses: Vec<Prefix4>,
+        /// Name of the vnet.
+        #[arg(long)]
+        vnet: String,
+        #[command(flatten)]
+        revision: Revision,
+    },
+    Load(Load),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Add {
+    /// The node's address, or a prefix that lies behind one host as a whole.
+    address: Prefix4,
+    /// Name of the vnet.
+    #[arg(long)]
+    vnet: String,
+    /// Name of the host it is behind.
+    #[arg(long)]
+    host: String,
+    /// Seconds from now after which it is no longer valid; never when absent.
+    #[arg(long, value_name = "SECONDS")]
+    expires: Option<u32>,
+    #[command(flatten)]
+    revision: Revision,
+}
+
+impl Mapping {
+    pub(super) fn run(self, context: &mut Context) -> Result<(), Failure> {
+        match self {
+            Mapping::List { vnet, most } => {
+                let request = MappingList {
+                    vnet,
+                    ..MappingList::default()
+                };
+                pages::list(context, request, most.get())
+            }
+            Mapping::Show {
+                address,
+                vnet,
+                longest,
+            } => {
+                let held = context.call(&MappingGet {
+                    vnet,
+                    address,
+                    longest,
+                })?;
+                pages::show_held(context, &held)
+            }
+            Mapping::Add(add) => {
+                let row = MappingRow {
+                    address: add.address,
+                    host: Cow::Owned(add.host),
+                    expires: add.expires,
+                    revision: add.revision.revision,
+                };
+                let request = MappingSet {
+                    vnet: Cow::Owned(add.vnet),
+                    mappings: vec![row],
+                };
+                pages::change(context, &request)
+            }
+            Mapping::Remove {
+                addresses,
+                vnet,
+                revision,
+            } => {
+                let revision = revision.revision;
+                let keys = addresses
+                    .into_iter()
+                    .map(|address| MappingKey { address, revision });
+                let request = MappingRemove {
+                    vnet: Cow::Owned(vnet),
+                    mappings: keys.collect(),
+                };
+                pages::change(context, &request)
+            }
+            Mapping::Load(load) => load.run(context),
+        }
+    }
+}
+
+impl Row for model::Mapping {
+    const COLUMNS: &'static [Column] = &[
+        text("VNET"),
+        text("ADDRESS"),
+        text("HOST"),
+        number("EXPIRES"),
+    ];
+
+    fn cells(&self) -> Vec<String> {
+        vec![
+            self.vnet.clone(),
+            // A single node is an address, as it is typed.
+            match self.address.len {
+                32 => self.address.address.to_string(),
+                _ => self.address.to_string(),
+            },
+            self.host.clone(),
+            or_empty(self.expires),
+        ]
+    }
+}
