@@ -1,0 +1,2 @@
+"""What the benchmark and the end-to-end tests share: frames, namespaces,
+processes, the control socket. Nothing but Python's own library."""

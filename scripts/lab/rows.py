@@ -1,0 +1,400 @@
+"""What the benchmark measures: every row by name, and how one round of it is
+run. A row is measured by starting its program anew, so that memory and
+placement differ from round to round as they do in life."""
+
+import os
+import random
+import subprocess
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from . import control, frames, load, plan, proc, testpmd, weft
+
+CORE = 1
+BASE = plan.BENCH_BASE
+NODE_MAC = {"A": "02:00:00:00:00:0a", "C": "02:00:00:00:00:0c"}
+ROUTER_MAC = "02:00:00:00:00:ff"
+# The driver numbers its ports and makes their address from "pcap".
+PCAP_MAC = "02:70:63:61:70:00"
+ROUTER = "2001:db8:ffff:a::ff"
+YARDSTICK = "testpmd-5tswap"
+
+
+@dataclass
+class Reading:
+    """One round of one row."""
+
+    pps: float
+    lost: int = 0
+    share: float = 1.0
+    extra: dict = None
+
+
+class Skip(Exception):
+    """The row cannot be measured here; the text says why."""
+
+
+@dataclass(frozen=True)
+class Stream:
+    """A capture that is repeated without end."""
+
+    kind: str  # outbound, inbound, local
+    entries: int  # size of the table the frames are for
+    count: int  # frames
+    size: int = 60  # of the IPv4 frame, without check sequence
+    node: str = "A"
+
+    @property
+    def held(self):
+        """Size of the frames themselves."""
+        return self.size + (20 if self.kind == "inbound" else 0)
+
+
+OUT_1K = Stream("outbound", 1 << 10, 1 << 10)
+OUT_1K_C = Stream("outbound", 1 << 10, 1 << 10, node="C")
+OUT_64K = Stream("outbound", 1 << 16, 1 << 16)
+OUT_1M = Stream("outbound", 1 << 20, 1 << 20)
+OUT_8M = Stream("outbound", 1 << 23, 1 << 20)
+OUT_512 = Stream("outbound", 1 << 10, 1 << 10, 508)
+IN_1K = Stream("inbound", 1 << 10, 1 << 10)
+IN_1M = Stream("inbound", 1 << 20, 1 << 20)
+LOCAL_1K = Stream("local", 1 << 10, 1 << 10)
+
+
+class Files:
+    """Captures and ready-made requests, each made once."""
+
+    def __init__(self, directory):
+        self.directory = directory
+        self.lines = {}
+
+    def capture(self, stream):
+        path = os.path.join(
+            self.directory, f"{stream.kind}-{stream.entries}-{stream.size}-{stream.node}.pcap"
+        )
+        if not os.path.exists(path):
+            self._write(path, stream)
+        return path
+
+    def _write(self, path, stream):
+        # The order is random, so that neighbours in time are none in memory;
+        # the seed is fixed, so that every run has the same frames.
+        draw = random.Random(stream.entries)
+        if stream.count == stream.entries:
+            order = list(range(stream.entries))
+            draw.shuffle(order)
+        else:
+            order = [draw.randrange(stream.entries) for _ in range(stream.count)]
+        numbers = [BASE + number for number in order]
+        part = path + ".part"
+        if stream.kind == "inbound":
+            frames.write_inbound(
+                part,
+                plan.mac(PCAP_MAC),
+                plan.mac(ROUTER_MAC),
+                plan.substrate("S", "Z", 0)[:12],
+                plan.substrate("R", "Z", plan.NODE["A"]),
+                numbers,
+                stream.size,
+            )
+        else:
+            frames.write_outbound(
+                part,
+                frames.node_macs("Z"),
+                plan.mac(NODE_MAC[stream.node]),
+                plan.v4(plan.NODE[stream.node]),
+                numbers,
+                stream.size,
+            )
+        os.rename(part, path)
+
+    def empty(self):
+        """A capture without frames."""
+        path = os.path.join(self.directory, "empty.pcap")
+        with frames.Pcap(path):
+            return path
+
+    def mappings(self, entries):
+        if entries not in self.lines:
+            self.lines[entries] = control.mapping_lines("Z", "S", range(BASE, BASE + entries), first=3)
+        return self.lines[entries]
+
+
+class TestpmdRow:
+    """testpmd between the same devices on the same frames."""
+
+    def __init__(self, mode, stream):
+        self.mode = mode
+        self.stream = stream
+        self.yardstick = None
+
+    def run(self, files, settings):
+        capture = files.capture(self.stream)
+        program = testpmd.Testpmd(
+            settings.prefix, capture, self.stream.count, self.stream.held, self.mode, CORE
+        )
+        try:
+            measured = program.measure(settings.warm, settings.seconds)
+            own = {"own_cycles": program.cycles()}
+            return Reading(measured.pps, measured.lost, measured.share, own)
+        finally:
+            program.close()
+
+
+class WeftRow:
+    """One appliance, one worker, in one direction. With `handoff` the frames
+    leave by a port of a second worker, on core 0."""
+
+    def __init__(self, stream, yardstick, mode="siit", updates=0, handoff=False):
+        self.stream = stream
+        self.yardstick = yardstick
+        self.mode = mode
+        self.updates = updates
+        self.handoff = handoff
+
+    def config(self, files):
+        """The receiving port is a capture, the sending one a sink; what is
+        what depends on the direction."""
+        source = capture_device(0, files.capture(self.stream))
+        # A handoff needs a port with one queue to send on: a capture without
+        # frames is one, and takes whatever is sent.
+        sink = f"net_pcap1,rx_pcap={files.empty()}" if self.handoff else "net_null0,no-rx=1"
+        inbound = self.stream.kind == "inbound"
+        uplink = uplink_table(source if inbound else sink)
+        node = node_table("a", sink if inbound else source, 1 if inbound and self.handoff else 0)
+        ports, bindings = [uplink, node], [binding("A", "a")]
+        if self.stream.kind == "local":
+            # The nodes it sends to are behind a port of their own.
+            uplink["device"] = "net_null1,no-rx=1"
+            ports.append(node_table("n", sink, 1 if self.handoff else 0))
+            bindings += [
+                {
+                    "name": f"N{number}",
+                    "vnet": "Z",
+                    "address": address(BASE + number),
+                    "port": "n",
+                    "mac": plan.mac_text((0x02_00_00_01_00_00 + number).to_bytes(6, "big")),
+                }
+                for number in range(self.stream.entries)
+            ]
+        workers = [CORE, 0] if self.handoff else [CORE]
+        config = appliance_config(workers, ports, bindings, self.mode)
+        config["limits"] = {
+            "mappings": max(1 << 20, self.stream.entries),
+            # All frames of the capture lie in buffers of their own.
+            "mbufs": self.stream.count + (1 << 15) - 1,
+        }
+        return config
+
+    def run(self, files, settings):
+        entries = 0 if self.stream.kind == "local" else self.stream.entries
+        with running(self.config(files), settings, files, entries) as (appliance, extra):
+            with appliance.control(access="ro") as client:
+                reading = read(appliance, client, settings.seconds)
+                if self.updates:
+                    reading = self.with_updates(appliance, client, settings, reading, extra)
+            reading.extra = extra
+            return reading
+
+    def with_updates(self, appliance, client, settings, quiet, extra):
+        """The same again while mappings change."""
+        with load.Updates(appliance.socket, self.updates, self.stream.entries) as updates:
+            busy = read(appliance, client, settings.seconds)
+        extra["kept"] = busy.pps / quiet.pps
+        extra["updates_per_second"] = updates.rate
+        return busy
+
+
+class TwoWorkers:
+    """Two workers with a port each, beside each of them alone. `kept` is what
+    they do together over the sum of what each does alone; `yardstick_kept` is
+    the same of testpmd."""
+
+    stream = None
+    yardstick = None
+
+    def run(self, files, settings):
+        captures = [files.capture(OUT_1K), files.capture(OUT_1K_C)]
+        alone = [self.weft(files, settings, captures, [core]) for core in (0, CORE)]
+        both = self.weft(files, settings, captures, [0, CORE])
+        kept = both.pps / sum(reading.pps for reading in alone)
+        other = [self.testpmd(settings, captures[0], core) for core in (0, CORE)]
+        together = self.testpmd(settings, captures, None)
+        both.extra = {"kept": kept, "yardstick_kept": together / sum(other)}
+        return both
+
+    def weft(self, files, settings, captures, cores):
+        ports, bindings = [uplink_table("net_null0,no-rx=1")], []
+        for number, (node, capture) in enumerate(zip("AC", captures[: len(cores)])):
+            ports.append(node_table(node.lower(), capture_device(number, capture), number))
+            bindings.append(binding(node, node.lower()))
+        config = appliance_config(cores, ports, bindings, "siit")
+        with running(config, settings, files, OUT_1K.entries) as (appliance, _):
+            with appliance.control(access="ro") as client:
+                return read(appliance, client, settings.seconds)
+
+    def testpmd(self, settings, capture, core):
+        program = testpmd.Testpmd(
+            settings.prefix, capture, OUT_1K.count, OUT_1K.held, "5tswap", core
+        )
+        try:
+            return program.measure(settings.warm, settings.seconds).pps
+        finally:
+            program.close()
+
+
+def capture_device(number, path):
+    return f"net_pcap{number},rx_pcap={path},infinite_rx=1"
+
+
+def uplink_table(device):
+    own = ["2001:db8:ffff:a::1/64"]
+    return {"name": "up", "device": device, "role": "uplink", "addresses": own, "queues": 1}
+
+
+def node_table(name, device, worker):
+    return {"name": name, "device": device, "role": "node", "worker": worker}
+
+
+def binding(node, port):
+    address_of = plan.NODE[node]
+    return {
+        "name": node, "vnet": "Z", "address": address_of, "port": port, "mac": NODE_MAC[node]
+    }
+
+
+def appliance_config(workers, ports, bindings, mode):
+    """Host R, with a route to everything by a router whose address is given."""
+    return {
+        "name": "R",
+        "locator": plan.LOCATOR["R"],
+        "runtime": {"control_cpu": 0, "workers": workers, "idle": "poll"},
+        "port": ports,
+        "vnet": weft.vnet_tables("Z", mode=mode),
+        "binding": bindings,
+        "host": weft.host_tables("S", "T"),
+        "route": [{"prefix": "2001:db8::/32", "via": [{"address": ROUTER, "port": "up"}]}],
+        "neighbor": [{"port": "up", "address": ROUTER, "mac": ROUTER_MAC}],
+    }
+
+
+@contextmanager
+def running(config, settings, files, entries):
+    """An appliance with so many mappings, warm; and what loading them took."""
+    if settings.no_weft:
+        raise Skip(settings.no_weft)
+    appliance = weft.Weft(settings.directory, config, prefix=settings.prefix)
+    extra = {}
+    try:
+        appliance.start(60.0)
+        if entries:
+            extra["load_seconds"] = control.load(appliance.socket, files.mappings(entries))
+        time.sleep(settings.warm)
+        yield appliance, extra
+    finally:
+        appliance.stop()
+        os.unlink(appliance.file)
+
+
+def read(appliance, client, seconds):
+    """Packets per second that were sent, and those that were dropped."""
+    share = proc.Share(appliance.process.pid)
+    first, start = client.counters()
+    time.sleep(seconds)
+    second, end = client.counters()
+    sent = second["tx"] - first["tx"]
+    drops = [name for name in second if name.startswith("drop_")]
+    if sent == 0:
+        raise RuntimeError(
+            f"nothing was sent; dropped: { {name: second[name] for name in drops if second[name]} }"
+        )
+    lost = sum(second[name] - first.get(name, 0) for name in drops)
+    return Reading(sent / (end - start), lost, share.now())
+
+
+def address(number):
+    return ".".join(str(octet) for octet in number.to_bytes(4, "big"))
+
+
+class Absent:
+    """A row of the plan that this version cannot run."""
+
+    yardstick = None
+    stream = None
+
+    def __init__(self, why):
+        self.why = why
+
+    def run(self, *_):
+        raise Skip(self.why)
+
+
+class FloorRow:
+    """The least code that does the same work; see benches/floor.rs."""
+
+    yardstick = YARDSTICK
+    stream = OUT_1K
+
+    def run(self, files, settings):
+        if settings.no_weft:
+            raise Skip(settings.no_weft)
+        program = os.path.join(os.path.dirname(weft.binary()), "examples", "floor")
+        if not os.path.exists(program):
+            raise Skip("the floor is not built: cargo build --release --example floor")
+        done = subprocess.run(
+            [program, files.capture(self.stream), str(CORE), str(settings.seconds)],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        if done.returncode:
+            raise RuntimeError(done.stderr.strip())
+        return Reading(float(done.stdout.split()[0]))
+
+
+NO_RELAY = "this version has no rfc7915 mode"
+
+ROWS = {
+    "testpmd-io": TestpmdRow("io", OUT_1K),
+    "testpmd-macswap": TestpmdRow("macswap", OUT_1K),
+    YARDSTICK: TestpmdRow("5tswap", OUT_1K),
+    # Yardsticks of other frames: of a million, of all that 8 M keys draw, of
+    # 512 bytes, of the table of 64 k, and as they come from the substrate.
+    "testpmd-5tswap-64k": TestpmdRow("5tswap", OUT_64K),
+    "testpmd-5tswap-1m": TestpmdRow("5tswap", OUT_1M),
+    "testpmd-5tswap-8m": TestpmdRow("5tswap", OUT_8M),
+    "testpmd-5tswap-512b": TestpmdRow("5tswap", OUT_512),
+    "testpmd-5tswap-inbound": TestpmdRow("5tswap", IN_1K),
+    "testpmd-5tswap-inbound-1m": TestpmdRow("5tswap", IN_1M),
+    "floor": FloorRow(),
+    "outbound-siit-1k": WeftRow(OUT_1K, YARDSTICK),
+    "outbound-siit-64k": WeftRow(OUT_64K, "testpmd-5tswap-64k"),
+    "outbound-siit-1m": WeftRow(OUT_1M, "testpmd-5tswap-1m"),
+    "outbound-siit-8m": WeftRow(OUT_8M, "testpmd-5tswap-8m"),
+    "outbound-siit-512b": WeftRow(OUT_512, "testpmd-5tswap-512b"),
+    "inbound-siit-1k": WeftRow(IN_1K, "testpmd-5tswap-inbound"),
+    "inbound-siit-1m": WeftRow(IN_1M, "testpmd-5tswap-inbound-1m"),
+    "outbound-transparent-1k": WeftRow(OUT_1K, YARDSTICK, mode="transparent"),
+    "relay-4to6-1k": Absent(NO_RELAY),
+    "relay-6to4-1k": Absent(NO_RELAY),
+    "local-1k": WeftRow(LOCAL_1K, YARDSTICK),
+    "handoff-inbound": WeftRow(IN_1K, "testpmd-5tswap-inbound", handoff=True),
+    "handoff-local": WeftRow(LOCAL_1K, YARDSTICK, handoff=True),
+    "routed-16x1k": Absent("this version has no emulated routers"),
+    "workers-2v1": TwoWorkers(),
+    "updates-100k": WeftRow(OUT_1M, "testpmd-5tswap-1m", updates=100_000),
+    "updates-1m": WeftRow(OUT_1M, "testpmd-5tswap-1m", updates=1_000_000),
+    "ovs-vxlan6-1k": Absent("OVS-DPDK is not driven by this script yet"),
+    "tayga-1k": Absent("tayga is not driven by this script yet"),
+}
+
+QUICK = [
+    name
+    for name, row in ROWS.items()
+    if not isinstance(row, Absent)
+    and not getattr(row, "updates", 0)
+    and not getattr(row, "handoff", False)
+    and row.stream in (OUT_1K, IN_1K, LOCAL_1K)
+]
