@@ -305,7 +305,7 @@ impl Walk {
             _ => outbound(&cx, &mut self.slots, &self.metas, &mut Off),
         };
         let ended = clock();
-        let sent = |result: &Result<Outcome, _>| matches!(result, Ok(Outcome::Send { .. }));
+        let sent = |result: Result<Outcome, _>| matches!(result, Ok(Outcome::Send { .. }));
         assert!(results.iter().all(sent), "{results:?}");
         black_box(&self.slots);
         (started, ended)

@@ -45,15 +45,13 @@ impl Plant {
             records.push(record.clone())
         });
         let meta = Meta { port, vlan: 0 };
-        let mut results = datapath::outbound(
+        let results = datapath::outbound(
             &cx,
             std::slice::from_mut(&mut packet),
             &[meta],
             &mut recorder,
         );
-        let result = results
-            .pop()
-            .ok_or_else(|| PlantError::Refused("the walk gave no verdict".into()))?;
+        let result = results.get(0);
         let mut steps: Vec<Step> = records
             .iter()
             .flat_map(Record::steps)

@@ -103,7 +103,7 @@ fn unproven(cx: &Context<'_>, it: &Incoming, came_from: u128, why: Drop) -> Exit
         Some(host) if cx.topology.resolver => Exit::Hold {
             why,
             key: Key::new(it.source_vni.0, it.packet.src().0),
-            whose: Party::Host(host),
+            whose: Party::host(host),
         },
         _ => why.into(),
     }

@@ -5,7 +5,7 @@
 
 use crate::packet::Packet;
 use crate::port::Pool;
-use crate::siit::fragment::{Fit, Piece, Pieces, fit};
+use crate::siit::fragment::{Piece, Pieces, pieces};
 use crate::wire::ipv4;
 
 use super::authorize::Permitted;
@@ -30,10 +30,7 @@ impl<'a, P: Packet> Cutting<'a, P> {
             .get(usize::from(cut.l3)..)
             .and_then(ipv4::Header::parse_unchecked);
         let mtu = cx.topology.host(cut.host).map_or(0, |host| host.mtu);
-        let pieces = header.and_then(|header| match fit(&header, mtu) {
-            Fit::Split(pieces) => Some(pieces),
-            _ => None,
-        });
+        let pieces = header.and_then(|header| pieces(&header, mtu));
         let header_len = header.map_or(0, |header| usize::from(header.header_len));
         Cutting {
             cx,

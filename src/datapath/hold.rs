@@ -213,7 +213,7 @@ mod tests {
     }
 
     fn party(n: u32) -> Party {
-        Party::Node(NodeIndex::new(n).unwrap())
+        Party::node(NodeIndex::new(n).unwrap())
     }
 
     fn put(
@@ -262,7 +262,7 @@ mod tests {
         for to in 1..=3 {
             put(&mut holds, to, to, 1, 0).unwrap();
         }
-        let whose = Party::Host(HostIndex::new(1).unwrap());
+        let whose = Party::host(HostIndex::new(1).unwrap());
         let of_host = (Drop::SourceUnknown, key(4), whose);
         assert!(holds.put(4, Meta::default(), of_host, 0).is_ok());
     }

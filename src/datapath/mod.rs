@@ -11,16 +11,19 @@
 //! Bursts, prefetching, counting, holding, handing over and sending are the
 //! worker's (`worker.rs`). `weft explain` and the tests call these same walks.
 
+mod aside;
 pub mod authorize;
 pub mod classify;
 pub mod counters;
 pub mod drop;
 pub mod fragment;
 pub mod hold;
+mod lane;
 pub mod limit;
 pub mod parse;
 pub mod record;
 pub mod resolve;
+pub mod results;
 pub mod rewrite;
 pub mod tell;
 pub mod topology;
@@ -30,10 +33,12 @@ pub mod wiring;
 pub mod worker;
 
 pub use drop::Drop;
+pub use results::Results;
 pub use topology::Topology;
 
 use crate::mapping::{HostIndex, Key, Mapping, NodeIndex, Participant, Reader};
 use crate::packet::{Meta, Packet};
+use results::Asked;
 use trace::{Stage, Tracer};
 
 /// The most packets a walk takes at once.
@@ -132,13 +137,42 @@ pub enum Exit {
     },
 }
 
-/// Whose share of the waiting room a packet takes.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Party {
-    /// A node of ours: the one that sent it, or that cannot be reached yet.
-    Node(NodeIndex),
-    /// The host it came from.
-    Host(HostIndex),
+// Functions that are seldom called return an exit in registers. One that is
+// returned in memory would keep all else of its caller in memory too.
+const _: () = assert!(size_of::<Exit>() <= 16);
+
+/// Whose share of the waiting room a packet takes: a node's of ours (the one
+/// that sent it, or that cannot be reached yet), or the host's it came from.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Party(u32);
+
+impl Party {
+    /// Indices have 28 bits.
+    const HOST: u32 = 1 << 31;
+
+    pub fn node(node: NodeIndex) -> Party {
+        Party(node.get())
+    }
+
+    pub fn host(host: HostIndex) -> Party {
+        Party(host.get() | Party::HOST)
+    }
+
+    /// The node, unless it is a host.
+    pub fn as_node(self) -> Option<NodeIndex> {
+        NodeIndex::new(self.0)
+    }
+}
+
+impl std::fmt::Debug for Party {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let kind = if self.0 & Party::HOST == 0 {
+            "node"
+        } else {
+            "host"
+        };
+        write!(f, "{kind} {}", self.0 & !Party::HOST)
+    }
 }
 
 impl From<Drop> for Exit {
@@ -158,81 +192,94 @@ pub enum Punt {
     SubstrateError,
 }
 
-/// One result a packet; as long as the burst.
-pub type Results = arrayvec::ArrayVec<Result<Outcome, Exit>, BURST>;
-
 /// Node -> substrate, or to another node of this host.
+#[inline(never)]
 pub fn outbound<P: Packet, T: Tracer>(
     cx: &Context<'_>,
     packets: &mut [P],
     metas: &[Meta],
     tracer: &mut T,
 ) -> Results {
-    let mut asked = Asked::<authorize::Permitted>::new();
+    let mut results = Results::default();
+    let mut asked = Asked::new();
     for (i, (packet, meta)) in packets.iter().zip(metas).enumerate() {
         tracer.packet(i, meta, packet);
-        asked.push(
-            tracer
-                .see(i, Stage::Parse, parse::from_node(packet))
-                .and_then(|it| tracer.see(i, Stage::Classify, classify::from_node(cx, meta, it)))
-                .and_then(|it| tracer.see(i, Stage::Authorize, authorize::to_send(cx, it))),
-        );
+        let permitted = tracer
+            .see(i, Stage::Parse, parse::from_node(packet))
+            .and_then(|it| tracer.see(i, Stage::Classify, classify::from_node(cx, meta, it)))
+            .and_then(|it| tracer.see(i, Stage::Authorize, authorize::to_send(cx, it)));
+        match permitted {
+            Ok(permitted) => {
+                asked.push(i, permitted);
+                results.reserve();
+            }
+            Err(exit) => end(tracer, &mut results, i, packet, exit),
+        }
     }
-    let found = resolve::destinations(cx, &asked);
-    let mut results = Results::new();
-    for (i, (packet, permitted)) in packets.iter_mut().zip(&asked).enumerate() {
-        let permitted = permitted.as_ref().map_err(|exit| *exit);
-        results.push(
-            permitted
-                .and_then(|it| tracer.see(i, Stage::Resolve, resolve::onward(cx, it, found[i])))
-                .and_then(|it| tracer.see(i, Stage::Rewrite, rewrite::onward(cx, packet, it))),
-        );
-        tracer.done(i, packet, &results[i]);
+    let found = resolve::destinations(cx, asked.packets());
+    for ((i, permitted), found) in asked.iter().zip(found) {
+        let packet = &mut packets[i];
+        let result = tracer
+            .see(i, Stage::Resolve, resolve::onward(cx, permitted, found))
+            .and_then(|it| tracer.see(i, Stage::Rewrite, rewrite::onward(cx, packet, it)));
+        tracer.done(i, packet, &result);
+        results.set(i, result);
     }
     results
 }
 
 /// Substrate -> node.
+#[inline(never)]
 pub fn inbound<P: Packet, T: Tracer>(
     cx: &Context<'_>,
     packets: &mut [P],
     metas: &[Meta],
     tracer: &mut T,
 ) -> Results {
-    let mut asked = Asked::<classify::Incoming>::new();
+    let mut results = Results::default();
+    let mut asked = Asked::new();
     for (i, (packet, meta)) in packets.iter().zip(metas).enumerate() {
         tracer.packet(i, meta, packet);
-        asked.push(
-            tracer
-                .see(i, Stage::Parse, parse::from_substrate(packet))
-                .and_then(|it| {
-                    tracer.see(
-                        i,
-                        Stage::Classify,
-                        classify::from_substrate(cx, meta, packet, it),
-                    )
-                }),
-        );
+        let incoming = tracer
+            .see(i, Stage::Parse, parse::from_substrate(packet))
+            .and_then(|it| {
+                let verdict = classify::from_substrate(cx, meta, packet, it);
+                tracer.see(i, Stage::Classify, verdict)
+            });
+        match incoming {
+            Ok(incoming) => {
+                asked.push(i, incoming);
+                results.reserve();
+            }
+            Err(exit) => end(tracer, &mut results, i, packet, exit),
+        }
     }
-    let found = resolve::both_ends(cx, &asked);
-    let mut results = Results::new();
-    for (i, (packet, arrived)) in packets.iter_mut().zip(&asked).enumerate() {
-        let (source, destination) = (found[2 * i], found[2 * i + 1]);
-        let arrived = arrived.as_ref().map_err(|exit| *exit);
-        results.push(
-            arrived
-                .and_then(|it| {
-                    tracer.see(i, Stage::Authorize, authorize::to_arrive(cx, it, source))
-                })
-                .and_then(|it| tracer.see(i, Stage::Resolve, resolve::inward(cx, it, destination)))
-                .and_then(|it| tracer.see(i, Stage::Rewrite, rewrite::inward(cx, packet, it, i))),
-        );
-        tracer.done(i, packet, &results[i]);
+    let found = resolve::both_ends(cx, asked.packets());
+    for ((i, incoming), [source, destination]) in asked.iter().zip(found.as_chunks().0) {
+        let packet = &mut packets[i];
+        let verdict = authorize::to_arrive(cx, incoming, *source);
+        let result = tracer
+            .see(i, Stage::Authorize, verdict)
+            .and_then(|it| tracer.see(i, Stage::Resolve, resolve::inward(cx, it, *destination)))
+            .and_then(|it| tracer.see(i, Stage::Rewrite, rewrite::inward(cx, packet, it, i)));
+        tracer.done(i, packet, &result);
+        results.set(i, result);
     }
     results
 }
 
-/// What the first half of a walk leaves for the second.
-type Asked<T> = arrayvec::ArrayVec<Result<T, Exit>, BURST>;
+/// A packet that does not come as far as the table.
+#[inline(always)]
+fn end<P: Packet, T: Tracer>(
+    tracer: &mut T,
+    results: &mut Results,
+    i: usize,
+    packet: &P,
+    exit: Exit,
+) {
+    tracer.done(i, packet, &Err(exit));
+    results.push(Err(exit));
+}
+
 /// What the table said, question by question.
 type Found<const N: usize> = [Option<Mapping>; N];

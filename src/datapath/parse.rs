@@ -43,7 +43,14 @@ pub fn from_node<P: Packet>(packet: &P) -> Result<FromNode, Exit> {
     let head = packet.head();
     let link = ethernet::Header::parse(head).ok_or_else(|| short(packet))?;
     if link.ethertype != ethertype::IPV4 {
-        return not_ipv4(link);
+        return match not_ipv4(link.ethertype) {
+            Some(why) => Err(why.into()),
+            None => Ok(FromNode {
+                link,
+                net: NodeNet::Arp,
+                source_routed: false,
+            }),
+        };
     }
     let bytes = head.get(link.len..).unwrap_or(&[]);
     let available = packet.total_len() - link.len;
@@ -63,24 +70,20 @@ pub fn from_node<P: Packet>(packet: &P) -> Result<FromNode, Exit> {
     Ok(FromNode {
         link,
         net: NodeNet::Ipv4(ip, flow::hash(&ip, payload)),
-        source_routed: ip.has_options() && wants_source_route(bytes, &ip)?,
+        source_routed: ip.has_options() && wants_source_route(bytes, ip.header_len)?,
     })
 }
 
 /// ARP goes on, all else has a name.
 #[cold]
-fn not_ipv4(link: ethernet::Header) -> Result<FromNode, Exit> {
-    match link.ethertype {
-        ethertype::ARP => Ok(FromNode {
-            link,
-            net: NodeNet::Arp,
-            source_routed: false,
-        }),
-        ethertype::IPV6 => Err(Drop::EthertypeIpv6.into()),
-        ethertype::RARP => Err(Drop::EthertypeRarp.into()),
-        ethertype::LLDP => Err(Drop::EthertypeLldp.into()),
-        ethertype::VLAN | ethertype::QINQ => Err(Drop::EthertypeVlan.into()),
-        _ => Err(Drop::EthertypeOther.into()),
+fn not_ipv4(ethertype: u16) -> Option<Drop> {
+    match ethertype {
+        ethertype::ARP => None,
+        ethertype::IPV6 => Some(Drop::EthertypeIpv6),
+        ethertype::RARP => Some(Drop::EthertypeRarp),
+        ethertype::LLDP => Some(Drop::EthertypeLldp),
+        ethertype::VLAN | ethertype::QINQ => Some(Drop::EthertypeVlan),
+        _ => Some(Drop::EthertypeOther),
     }
 }
 
@@ -94,8 +97,8 @@ pub fn from_substrate<P: Packet>(packet: &P) -> Result<FromSubstrate, Exit> {
             let available = packet.total_len() - link.len;
             let ip = ipv6::Header::parse_within(bytes, available).map_err(|why| match why {
                 ipv6::Malformed::TooShort => short(packet),
-                ipv6::Malformed::BadVersion => Drop::BadVersion.into(),
-                ipv6::Malformed::BadPayloadLength => Drop::BadTotalLength.into(),
+                ipv6::Malformed::BadVersion => Drop::BadVersion,
+                ipv6::Malformed::BadPayloadLength => Drop::BadTotalLength,
             })?;
             SubstrateNet::Ipv6(ip)
         }
@@ -106,27 +109,27 @@ pub fn from_substrate<P: Packet>(packet: &P) -> Result<FromSubstrate, Exit> {
 
 /// Whether the options ask for one; or they do not add up.
 #[cold]
-fn wants_source_route(bytes: &[u8], ip: &ipv4::Header) -> Result<bool, Exit> {
-    let options = bytes.get(ipv4::HEADER_LEN..usize::from(ip.header_len));
+fn wants_source_route(bytes: &[u8], header_len: u8) -> Result<bool, Drop> {
+    let options = bytes.get(ipv4::HEADER_LEN..usize::from(header_len));
     match ipv4::options(options.unwrap_or(&[])) {
         ipv4::Options::Removable => Ok(false),
         ipv4::Options::SourceRoute => Ok(true),
-        ipv4::Options::Malformed => Err(Drop::BadOptions.into()),
+        ipv4::Options::Malformed => Err(Drop::BadOptions),
     }
 }
 
 #[cold]
-fn malformed<P: Packet>(packet: &P, why: ipv4::Malformed) -> Exit {
+fn malformed<P: Packet>(packet: &P, why: ipv4::Malformed) -> Drop {
     match why {
         ipv4::Malformed::TooShort => short(packet),
-        ipv4::Malformed::BadVersion => Drop::BadVersion.into(),
+        ipv4::Malformed::BadVersion => Drop::BadVersion,
         // Below 20, or options beyond what there is.
         ipv4::Malformed::BadHeaderLength => match short(packet) {
-            split @ Exit::Drop(Drop::HeadersSplit) if announces_options(packet) => split,
-            _ => Drop::BadHeaderLength.into(),
+            Drop::HeadersSplit if announces_options(packet) => Drop::HeadersSplit,
+            _ => Drop::BadHeaderLength,
         },
-        ipv4::Malformed::BadTotalLength => Drop::BadTotalLength.into(),
-        ipv4::Malformed::BadHeaderChecksum => Drop::BadHeaderChecksum.into(),
+        ipv4::Malformed::BadTotalLength => Drop::BadTotalLength,
+        ipv4::Malformed::BadHeaderChecksum => Drop::BadHeaderChecksum,
     }
 }
 
@@ -139,10 +142,10 @@ fn announces_options<P: Packet>(packet: &P) -> bool {
 
 /// Too short, or only the first segment is?
 #[cold]
-fn short<P: Packet>(packet: &P) -> Exit {
+fn short<P: Packet>(packet: &P) -> Drop {
     if packet.total_len() > packet.head().len() {
-        Drop::HeadersSplit.into()
+        Drop::HeadersSplit
     } else {
-        Drop::TooShort.into()
+        Drop::TooShort
     }
 }

@@ -7,7 +7,7 @@ use crate::wire::{Vaddr, Vni};
 
 use super::authorize::{Permitted, Verified};
 use super::classify::Incoming;
-use super::{Asked, BURST, Context, Drop, Exit, Found, Party};
+use super::{BURST, Context, Drop, Exit, Found, Party};
 
 /// Where a node's packet goes.
 #[derive(Clone, Copy, Debug)]
@@ -30,16 +30,14 @@ pub struct Inward<'a> {
     pub node: NodeIndex,
 }
 
-/// Stands in for packets that have already left the walk: vni 0 is in no table.
+/// Fills keys that nobody asks for: vni 0 is in no table.
 const NOBODY: Key = Key::new(0, 0);
 
-pub fn destinations(cx: &Context<'_>, asked: &Asked<Permitted>) -> Found<BURST> {
+pub fn destinations(cx: &Context<'_>, asked: &[Permitted]) -> Found<BURST> {
     let mut keys = [NOBODY; BURST];
     let mut found = [None; BURST];
-    for (key, it) in keys.iter_mut().zip(asked) {
-        if let Ok(permitted) = it {
-            *key = permitted.key;
-        }
+    for (key, permitted) in keys.iter_mut().zip(asked) {
+        *key = permitted.key;
     }
     let n = asked.len();
     cx.mappings
@@ -49,16 +47,14 @@ pub fn destinations(cx: &Context<'_>, asked: &Asked<Permitted>) -> Found<BURST> 
 
 /// Sources and destinations of a burst, in one pass over the table: those of
 /// packet `i` at `2 * i` and `2 * i + 1`.
-pub fn both_ends(cx: &Context<'_>, asked: &Asked<Incoming>) -> Found<{ 2 * BURST }> {
+pub fn both_ends(cx: &Context<'_>, asked: &[Incoming]) -> Found<{ 2 * BURST }> {
     let mut keys = [NOBODY; 2 * BURST];
     let mut found = [None; 2 * BURST];
-    for (ends, it) in keys.as_chunks_mut().0.iter_mut().zip(asked) {
-        if let Ok(incoming) = it {
-            *ends = [
-                Key::new(incoming.source_vni.0, incoming.packet.src().0),
-                Key::new(incoming.vni.0, incoming.packet.dst().0),
-            ];
-        }
+    for (ends, incoming) in keys.as_chunks_mut().0.iter_mut().zip(asked) {
+        *ends = [
+            Key::new(incoming.source_vni.0, incoming.packet.src().0),
+            Key::new(incoming.vni.0, incoming.packet.dst().0),
+        ];
     }
     let n = 2 * asked.len();
     cx.mappings
@@ -118,7 +114,7 @@ fn missing(cx: &Context<'_>, it: &Permitted, why: Drop) -> Exit {
         Exit::Hold {
             why,
             key: it.key,
-            whose: Party::Node(it.node),
+            whose: Party::node(it.node),
         }
     } else {
         refused(it, why)

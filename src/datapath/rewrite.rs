@@ -26,11 +26,6 @@ pub struct Cut {
     pub flow: u32,
 }
 
-const _: () = assert!(
-    size_of::<Result<Outcome, Exit>>() <= 32,
-    "made for every packet"
-);
-
 impl From<NoRoom> for Exit {
     fn from(_: NoRoom) -> Exit {
         Drop::NoBuffer.into()
@@ -60,7 +55,7 @@ fn to_host<P: Packet>(
     let host = cx.topology.host(index).ok_or(Drop::NoMapping)?;
     match fit(&it.ip, host.mtu) {
         Fit::Whole => to_substrate(cx, packet, it, host),
-        Fit::Split(_) => Ok(Outcome::Split(Cut {
+        Fit::Split => Ok(Outcome::Split(Cut {
             node: it.node,
             host: index,
             key: it.key,
@@ -198,7 +193,7 @@ fn mac_unknown(vni: Vni, vaddr: Vaddr, node: NodeIndex) -> Exit {
     Exit::Hold {
         why: Drop::NodeMacUnknown,
         key: Key::new(vni.0, vaddr.0),
-        whose: Party::Node(node),
+        whose: Party::node(node),
     }
 }
 

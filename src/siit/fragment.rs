@@ -12,8 +12,8 @@ use crate::wire::{ipv4, ipv6};
 pub enum Fit {
     /// Passes in one piece.
     Whole,
-    /// Must be cut; the sender allows it.
-    Split(Pieces),
+    /// Must be cut, into [`pieces`]; the sender allows it.
+    Split,
     /// Must not be cut. The sender is told the MTU of nodes.
     TooBig { mtu: u16 },
     /// A fragment that reaches beyond what an offset can express: no sender
@@ -37,11 +37,6 @@ pub fn fit(h: &ipv4::Header, substrate_mtu: u16) -> Fit {
     if super::substrate_header_len(h) + h.payload_len() <= usize::from(mtu) {
         return Fit::Whole;
     }
-    split(h, mtu)
-}
-
-#[cold]
-fn split(h: &ipv4::Header, mtu: u16) -> Fit {
     if h.df {
         return Fit::TooBig { mtu: node_mtu(mtu) };
     }
@@ -49,8 +44,14 @@ fn split(h: &ipv4::Header, mtu: u16) -> Fit {
     if usize::from(h.offset) + h.payload_len() / 8 > usize::from(ipv4::MAX_OFFSET) {
         return Fit::Overlong;
     }
+    Fit::Split
+}
+
+/// What a packet is cut into that must be cut.
+pub fn pieces(h: &ipv4::Header, substrate_mtu: u16) -> Option<Pieces> {
+    let mtu = substrate_mtu.max(ipv6::MIN_MTU as u16);
     let room = usize::from(mtu) - ipv6::HEADER_LEN - ipv6::FRAGMENT_LEN;
-    Fit::Split(Pieces {
+    (fit(h, mtu) == Fit::Split).then(|| Pieces {
         whole: h.without_options(),
         step: room & !7,
         at: 0,
@@ -112,10 +113,7 @@ mod tests {
     }
 
     fn pieces(h: &ipv4::Header, mtu: u16) -> Vec<Piece> {
-        match fit(h, mtu) {
-            Fit::Split(pieces) => pieces.collect(),
-            other => panic!("{other:?}"),
-        }
+        super::pieces(h, mtu).unwrap().collect()
     }
 
     #[test]

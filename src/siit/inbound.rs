@@ -71,7 +71,7 @@ impl Arrived {
     }
 
     /// The same from a header that is already read and what follows it.
-    #[inline]
+    #[inline(always)]
     pub fn after(header: ipv6::Header, rest: &[u8]) -> Result<Arrived, Refusal> {
         let mut arrived = Arrived {
             header,
@@ -84,7 +84,15 @@ impl Arrived {
         };
         let mut payload = rest;
         if header.next_header == protocol::FRAGMENT {
-            payload = arrived.take_fragment_header(rest)?;
+            let (fragment, after) = fragment_header(rest)?;
+            arrived.payload_len = header
+                .payload_len
+                .checked_sub(ipv6::FRAGMENT_LEN as u16)
+                .ok_or(Refusal::BadPayloadLength)?;
+            arrived.fragment = (!fragment.is_atomic()).then_some(fragment);
+            arrived.protocol = fragment.next_header;
+            arrived.header_len += ipv6::FRAGMENT_LEN as u8;
+            payload = after;
         }
         if usize::from(arrived.payload_len) + ipv4::HEADER_LEN > usize::from(u16::MAX) {
             return Err(Refusal::BadPayloadLength);
@@ -94,7 +102,8 @@ impl Arrived {
         }
         // Before the label: routers write errors with any label.
         if arrived.protocol == protocol::ICMPV6 {
-            arrived.expect_echo(payload)?;
+            let whole = arrived.fragment.is_none();
+            expect_echo(whole, arrived.payload_len, payload)?;
             arrived.echo = true;
         }
         match arrived.label.tag {
@@ -110,31 +119,6 @@ impl Arrived {
             return Err(Refusal::TtlZero);
         }
         Ok(arrived)
-    }
-
-    fn take_fragment_header<'a>(&mut self, rest: &'a [u8]) -> Result<&'a [u8], Refusal> {
-        self.payload_len = self
-            .payload_len
-            .checked_sub(ipv6::FRAGMENT_LEN as u16)
-            .ok_or(Refusal::BadPayloadLength)?;
-        let fragment = ipv6::Fragment::parse(rest).ok_or(Refusal::HeadersSplit)?;
-        self.fragment = (!fragment.is_atomic()).then_some(fragment);
-        self.protocol = fragment.next_header;
-        self.header_len += ipv6::FRAGMENT_LEN as u8;
-        Ok(&rest[ipv6::FRAGMENT_LEN..])
-    }
-
-    /// Of ICMPv6, only what [`outbound`](super::outbound) makes is a node's.
-    fn expect_echo(&self, payload: &[u8]) -> Result<(), Refusal> {
-        if self.fragment.is_some() || usize::from(self.payload_len) < icmpv6::HEADER_LEN {
-            return Err(Refusal::SubstrateIcmp);
-        }
-        let message = icmpv6::Header::parse(payload).ok_or(Refusal::HeadersSplit)?;
-        if message.is_echo() && message.code == 0 {
-            Ok(())
-        } else {
-            Err(Refusal::SubstrateIcmp)
-        }
     }
 
     /// The sender's address in its network: every layout keeps it in the last
@@ -177,7 +161,7 @@ impl Arrived {
     }
 
     /// Undoes what the sender did to the payload.
-    #[inline]
+    #[inline(always)]
     pub(super) fn restore_payload(&self, payload: &mut [u8], delta: u16) -> Result<(), Refusal> {
         if self.label.tag != Tag::Siit {
             return Ok(());
@@ -194,7 +178,7 @@ impl Arrived {
         Ok(())
     }
 
-    #[inline]
+    #[inline(never)]
     fn restore_echo(&self, payload: &mut [u8], delta: u16) -> Result<(), Refusal> {
         let head = payload
             .first_chunk_mut::<{ icmpv6::HEADER_LEN }>()
@@ -214,9 +198,29 @@ impl Arrived {
     }
 }
 
+/// The Fragment header, and what follows it.
+#[inline(always)]
+fn fragment_header(rest: &[u8]) -> Result<(ipv6::Fragment, &[u8]), Refusal> {
+    let fragment = ipv6::Fragment::parse(rest).ok_or(Refusal::HeadersSplit)?;
+    Ok((fragment, &rest[ipv6::FRAGMENT_LEN..]))
+}
+
+/// Of ICMPv6, only what [`outbound`](super::outbound) makes is a node's.
+fn expect_echo(whole: bool, payload_len: u16, payload: &[u8]) -> Result<(), Refusal> {
+    if !whole || usize::from(payload_len) < icmpv6::HEADER_LEN {
+        return Err(Refusal::SubstrateIcmp);
+    }
+    let message = icmpv6::Header::parse(payload).ok_or(Refusal::HeadersSplit)?;
+    if message.is_echo() && message.code == 0 {
+        Ok(())
+    } else {
+        Err(Refusal::SubstrateIcmp)
+    }
+}
+
 /// Restores the IPv4 packet in place; `buf` begins with the IPv6 header from
 /// which `arrived` was read.
-#[inline]
+#[inline(always)]
 pub fn inbound(buf: &mut [u8], arrived: &Arrived, cx: &Inbound) -> Result<Restored, Refusal> {
     let (front, payload) = buf
         .split_at_mut_checked(usize::from(arrived.header_len))

@@ -50,7 +50,7 @@ pub fn growth(h: &ipv4::Header) -> isize {
 /// front of `buf` and adjusts its payload. Returns the length of the IPv6
 /// packet; what `buf` holds beyond it is padding. `buf` may end before the
 /// payload does, if the packet goes on in further segments.
-#[inline]
+#[inline(always)]
 pub fn outbound(buf: &mut [u8], h: &ipv4::Header, cx: &Outbound) -> Result<usize, Refusal> {
     if protocol::is_not_carried(h.protocol) {
         return Err(Refusal::ProtocolNotCarried);
@@ -102,7 +102,7 @@ pub fn outbound(buf: &mut [u8], h: &ipv4::Header, cx: &Outbound) -> Result<usize
 
 /// Adjusts the payload to its new header; returns under which tag it travels
 /// and as which next header.
-#[inline]
+#[inline(always)]
 fn payload_to_substrate(
     payload: &mut [u8],
     h: &ipv4::Header,
@@ -126,7 +126,7 @@ fn payload_to_substrate(
 
 /// Makes an ICMPv6 echo of an ICMP echo; leaves every other message alone.
 /// Returns the next header.
-#[inline]
+#[inline(never)]
 fn echo_to_substrate(payload: &mut [u8], h: &ipv4::Header, cx: &Outbound) -> Result<u8, Refusal> {
     if h.payload_len() < icmpv4::HEADER_LEN {
         return Ok(protocol::ICMP);

@@ -328,7 +328,7 @@ fn pieces_make_the_whole_again() {
             payload[4..6].copy_from_slice(&(len as u16).to_be_bytes());
         }
         seal(&h, &mut payload);
-        let fragment::Fit::Split(pieces) = fragment::fit(&h, 1280) else {
+        let Some(pieces) = fragment::pieces(&h, 1280) else {
             panic!("{len} bytes fit?");
         };
         let (mut on_substrate, mut at_node) = (vec![0; len], vec![0; len]);

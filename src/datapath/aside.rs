@@ -1,0 +1,244 @@
+//! What a worker does with packets that are not simply sent: they wait, go to
+//! control, are cut, or their sender is told why they were dropped.
+//!
+//! All of it is rare or limited in rate, so it may cost more than a walk.
+
+use std::time::Duration;
+
+use crate::mapping::{Key, NodeIndex};
+use crate::packet::{Meta, Packet};
+use crate::port::{Burst, Pool, Port};
+use crate::wire::{ethernet, icmpv6, ipv6, protocol};
+
+use super::classify;
+use super::fragment::Cutting;
+use super::hold::{Held, Waiting};
+use super::lane::{Lane, walk_of};
+use super::record::{Record, Recorder};
+use super::rewrite::Cut;
+use super::trace::{self, Tracer};
+use super::wiring::{Notice, Punted};
+use super::{BURST, Context, Drop, Exit, Outcome, Party, Punt};
+
+/// How often waiting packets are tried again.
+const RETRY: Duration = Duration::from_millis(1);
+/// How many of them in one round.
+const RETRIES: usize = 2 * BURST;
+
+impl<Io: Port, Po: Pool<Packet = Io::Packet>> Lane<Io, Po> {
+    /// Lets a packet wait, and asks control for what it waits for.
+    pub(super) fn hold(
+        &mut self,
+        cx: &Context<'_>,
+        packet: Io::Packet,
+        meta: Meta,
+        (why, key, whose): (Drop, Key, Party),
+        now: u64,
+    ) {
+        match self.holds.put(packet, meta, (why, key, whose), now) {
+            Ok(Waiting::First) => self.tell_miss(why, key, whose, meta.port, now),
+            Ok(Waiting::Further) => {}
+            Err((_, Drop::HoldFull)) => self.counters.count(Drop::HoldFull),
+            Err((packet, why)) => {
+                self.apply(cx, packet, meta, Err(end_of_wait(why, whose)), now);
+            }
+        }
+        self.counters.held.set(self.holds.len() as u64);
+    }
+
+    /// Asks control for what a packet waits for, unless its node asks too much.
+    pub(super) fn tell_miss(&mut self, why: Drop, key: Key, whose: Party, port: u16, now: u64) {
+        let node = whose.as_node();
+        let bucket = node.map_or(self.settings.nodes + usize::from(port), NodeIndex::index);
+        let notice = Notice::Miss { why, key, node };
+        if !self.miss_limit.allow(bucket, now) || self.ends.notices.push(notice).is_err() {
+            self.counters.miss_lost.add(1);
+        }
+    }
+
+    pub(super) fn split(&mut self, cx: &Context<'_>, packet: &Io::Packet, cut: Cut) {
+        let mut cutting = Cutting::new(cx, packet, cut);
+        let mut pieces = 0;
+        while let Some(piece) = cutting.next(&mut self.pool) {
+            match piece {
+                Ok((port, piece)) => {
+                    pieces += 1;
+                    self.send(port, piece);
+                }
+                // What was sent is of no use to the receiver, and costs it
+                // only a reassembly timer.
+                Err(why) => {
+                    self.counters.count(why);
+                    return self.counters.generated.add(pieces);
+                }
+            }
+        }
+        self.counters.fragmented.add(1);
+        if cutting.removes_options() {
+            self.counters.options_removed.add(1);
+        }
+        self.counters.generated.add(pieces.saturating_sub(1));
+    }
+
+    pub(super) fn punt(&mut self, packet: Io::Packet, meta: &Meta, what: Punt, now: u64) {
+        let bucket = match what {
+            Punt::Arp { node } => node.index(),
+            Punt::Substrate | Punt::SubstrateError => {
+                // Pings and errors have a bucket apart, so that no flood of
+                // them silences neighbour discovery.
+                let other = usize::from(!is_neighbor_discovery(&packet));
+                self.settings.nodes + 2 * usize::from(meta.port) + other
+            }
+        };
+        if !self.punt_limit.allow(bucket, now) {
+            return self.counters.count(Drop::PuntLimited);
+        }
+        let punted = Punted {
+            what,
+            port: meta.port,
+            packet,
+        };
+        match self.ends.protocol.push(punted) {
+            Ok(()) => self.counters.punted.add(1),
+            Err(_) => self.counters.count(Drop::PuntFull),
+        }
+    }
+
+    /// Tells control of nodes whose hardware address was not known.
+    #[cold]
+    pub(super) fn learn(&mut self, cx: &Context<'_>, burst: &Burst<Io::Packet>, now: u64) {
+        for (packet, meta) in burst.packets.iter().zip(&burst.metas) {
+            let Some(link) = ethernet::Header::parse(packet.head()) else {
+                continue;
+            };
+            let vlan = classify::tag(&link, meta);
+            let nodes = cx.topology.port(meta.port).map(|port| &port.nodes);
+            let node = nodes
+                .zip(vlan)
+                .and_then(|(nodes, vlan)| nodes.find(vlan, link.source));
+            let Some(node) = node else {
+                continue;
+            };
+            let unknown = cx
+                .topology
+                .node(node)
+                .is_some_and(|record| record.mac.is_none());
+            if unknown && link.source.is_unicast() && self.miss_limit.allow(node.index(), now) {
+                let notice = Notice::NodeSeen {
+                    node,
+                    mac: link.source,
+                };
+                if self.ends.notices.push(notice).is_err() {
+                    self.counters.miss_lost.add(1);
+                }
+            }
+        }
+    }
+
+    pub(super) fn refuse(&mut self, packet: Io::Packet, why: Drop, node: NodeIndex, mtu: u16, now: u64) {
+        if !self.icmp_limit.allow(node.index(), now) {
+            return;
+        }
+        match self.ends.notices.push(Notice::Refused {
+            why,
+            node,
+            mtu,
+            packet,
+        }) {
+            Ok(()) => self.counters.refused.add(1),
+            Err(_) => self.counters.miss_lost.add(1),
+        }
+    }
+
+    /// Lets waiting packets walk again, oldest first.
+    pub(super) fn retry(&mut self, cx: &Context<'_>, now: u64) {
+        if now < self.next_retry {
+            return;
+        }
+        self.next_retry = now + self.clock.ticks(RETRY);
+        for _ in 0..RETRIES.min(self.holds.len()) {
+            let Some(mut held) = self.holds.take() else {
+                break;
+            };
+            let ended = held.deadline <= now;
+            if !ended && self.holds.is_behind(&held) {
+                self.holds.keep(held);
+                continue;
+            }
+            match self.walk_again(cx, &mut held, ended, now) {
+                Err(Exit::Hold { why, key, whose }) if !ended => {
+                    // It has its mapping and lacks the node's address, say.
+                    if why != held.why {
+                        self.tell_miss(why, key, whose, held.meta.port, now);
+                        held.why = why;
+                    }
+                    self.holds.keep(held);
+                }
+                Err(Exit::Hold { why, whose, .. }) => {
+                    self.holds.refuse(held.key, now);
+                    let end = Err(end_of_wait(why, whose));
+                    self.apply(cx, held.packet, held.meta, end, now);
+                }
+                result => self.apply(cx, held.packet, held.meta, result, now),
+            }
+        }
+        self.counters.held.set(self.holds.len() as u64);
+    }
+
+    /// One walk of a waiting packet. Who watches it sees the last one.
+    pub(super) fn walk_again(
+        &mut self,
+        cx: &Context<'_>,
+        held: &mut Held<Io::Packet>,
+        ended: bool,
+        now: u64,
+    ) -> Result<Outcome, Exit> {
+        let cx = &Context {
+            fresh: self.fresh,
+            ..*cx
+        };
+        self.fresh.advance(1);
+        let (packet, metas) = (std::slice::from_mut(&mut held.packet), &[held.meta]);
+        if cx.topology.watch.is_empty() {
+            return walk_of(cx, packet, metas, &mut trace::Off).get(0);
+        }
+        let (ring, lost) = (&mut self.ends.trace, &self.counters.trace_lost);
+        let sink = |record: &Record| {
+            let waits = matches!(record.result, Some(Err(Exit::Hold { .. })));
+            if !waits && ring.push(record.clone()).is_err() {
+                lost.add(1);
+            }
+        };
+        let who = (self.settings.index, now);
+        let mut recorder =
+            Recorder::new(cx.topology, &cx.topology.watch, &mut self.slots, who, sink);
+        let result = walk_of(cx, packet, metas, &mut recorder).get(0);
+        if let (true, Err(Exit::Hold { why, whose, .. })) = (ended, result) {
+            recorder.done(0, &held.packet, &Err(end_of_wait(why, whose)));
+        }
+        result
+    }
+}
+
+/// What becomes of a packet that waited in vain: its node is told, if it was
+/// the one that sent it.
+fn end_of_wait(why: Drop, whose: Party) -> Exit {
+    match (why, whose.as_node()) {
+        (Drop::NoMapping | Drop::Expired, Some(node)) => Exit::Refuse { why, node, mtu: 0 },
+        _ => Exit::Drop(why),
+    }
+}
+
+/// Whether an IPv6 frame is of the messages without which a link is dead. No
+/// router passes them on (RFC 4861 section 3.1), so a flood of them comes from
+/// the link itself.
+fn is_neighbor_discovery<P: Packet>(packet: &P) -> bool {
+    let head = packet.head();
+    let rest = ethernet::Header::parse(head).and_then(|link| head.get(link.len..));
+    rest.is_some_and(|rest| {
+        let kind = rest.get(ipv6::HEADER_LEN + icmpv6::field::TYPE);
+        rest.get(ipv6::field::NEXT_HEADER) == Some(&protocol::ICMPV6)
+            && rest.get(ipv6::field::HOP_LIMIT) == Some(&255)
+            && matches!(kind, Some(133..=137))
+    })
+}

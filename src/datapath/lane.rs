@@ -1,0 +1,306 @@
+//! What a worker holds alone, and one round of it: receive, walk, send.
+//!
+//! This is the path of nearly all packets. What becomes of the others is in
+//! [`aside`](super::aside).
+
+use std::sync::Arc;
+
+use arrayvec::ArrayVec;
+
+use crate::clock::Clock;
+use crate::model::Role;
+use crate::packet::{Meta, Packet};
+use crate::port::{Burst, Pool, Port};
+
+use super::counters::Counters;
+use super::hold::Holds;
+use super::limit::Limiter;
+use super::record::{Record, Recorder, Slots};
+use super::trace::{self, Tracer};
+use super::wiring::{Outgoing, WorkerEnds};
+use super::worker::Settings;
+use super::{BURST, Context, Drop, Exit, FreshIds, Outcome, Results};
+
+/// What the worker holds alone.
+pub(super) struct Lane<Io: Port, Po> {
+    pub(super) settings: Settings,
+    pub(super) ports: Vec<Io>,
+    pub(super) pool: Po,
+    pub(super) pending: Vec<ArrayVec<Io::Packet, BURST>>,
+    pub(super) ends: WorkerEnds<Io::Packet>,
+    pub(super) holds: Holds<Io::Packet>,
+    pub(super) punt_limit: Limiter,
+    pub(super) miss_limit: Limiter,
+    pub(super) icmp_limit: Limiter,
+    pub(super) counters: Arc<Counters>,
+    pub(super) clock: Clock,
+    pub(super) fresh: FreshIds,
+    pub(super) next_retry: u64,
+    pub(super) slots: Slots,
+}
+
+impl<Io: Port, Po: Pool<Packet = Io::Packet>> Lane<Io, Po> {
+    pub(super) fn round(
+        &mut self,
+        cx: &Context<'_>,
+        burst: &mut Burst<Io::Packet>,
+        now: u64,
+    ) -> usize {
+        let mut moved = 0;
+        for port in 0..self.ports.len() {
+            if self.ports[port].receives() {
+                moved += self.receive(cx, burst, port as u16, now);
+            }
+        }
+        moved += self.take_over();
+        moved += self.send_for_control();
+        if !self.holds.is_empty() {
+            self.retry(cx, now);
+        }
+        self.flush();
+        moved
+    }
+
+    /// One burst of one port, through the walk its role asks for.
+    fn receive(
+        &mut self,
+        cx: &Context<'_>,
+        burst: &mut Burst<Io::Packet>,
+        port: u16,
+        now: u64,
+    ) -> usize {
+        let n = self.ports[usize::from(port)].rx_burst(burst);
+        if n == 0 {
+            return 0;
+        }
+        let bytes: usize = burst.packets.iter().map(Packet::total_len).sum();
+        for meta in &mut burst.metas {
+            meta.port = port;
+        }
+        self.counters.rx.add(n as u64);
+        let counters = &self.counters.ports[usize::from(port)];
+        counters.rx_packets.add(n as u64);
+        counters.rx_bytes.add(bytes as u64);
+        if cx.topology.learning {
+            self.learn(cx, burst, now);
+        }
+        let cx = &Context {
+            fresh: self.fresh,
+            ..*cx
+        };
+        let results = if cx.topology.watch.is_empty() {
+            walk_of(cx, &mut burst.packets, &burst.metas, &mut trace::Off)
+        } else {
+            self.walk_watched(cx, burst, now)
+        };
+        self.fresh.advance(n);
+        self.finish(cx, burst, &results, now);
+        n
+    }
+
+    /// The effects of a burst's walk. Leaves the burst empty.
+    fn finish(
+        &mut self,
+        cx: &Context<'_>,
+        burst: &mut Burst<Io::Packet>,
+        results: &Results,
+        now: u64,
+    ) {
+        for (i, packet) in burst.packets.drain(..).enumerate() {
+            match results.port(i) {
+                Some(port) => self.send(port, packet),
+                None => self.apply(cx, packet, burst.metas[i], results.get(i), now),
+            }
+        }
+        burst.metas.clear();
+    }
+
+    #[cold]
+    fn walk_watched(
+        &mut self,
+        cx: &Context<'_>,
+        burst: &mut Burst<Io::Packet>,
+        now: u64,
+    ) -> Results {
+        let (ring, lost) = (&mut self.ends.trace, &self.counters.trace_lost);
+        let sink = |record: &Record| {
+            if ring.push(record.clone()).is_err() {
+                lost.add(1);
+            }
+        };
+        let who = (self.settings.index, now);
+        let mut recorder =
+            Recorder::new(cx.topology, &cx.topology.watch, &mut self.slots, who, sink);
+        walk_of(cx, &mut burst.packets, &burst.metas, &mut recorder)
+    }
+
+    /// The effects of one packet's walk.
+    pub(super) fn apply(
+        &mut self,
+        cx: &Context<'_>,
+        packet: Io::Packet,
+        meta: Meta,
+        result: Result<Outcome, Exit>,
+        now: u64,
+    ) {
+        match result {
+            Ok(Outcome::Send {
+                port,
+                options_removed,
+            }) => {
+                if options_removed {
+                    self.counters.options_removed.add(1);
+                }
+                self.send(port, packet);
+            }
+            Err(Exit::Pass { port }) => self.send(port, packet),
+            Ok(Outcome::Split(cut)) => self.split(cx, &packet, cut),
+            Err(Exit::Drop(why)) => self.counters.count(why),
+            Err(Exit::Refuse { why, node, mtu }) => {
+                self.counters.count(why);
+                self.refuse(packet, why, node, mtu, now);
+            }
+            Err(Exit::Punt(what)) => self.punt(packet, &meta, what, now),
+            Err(Exit::Hold { why, key, whose }) => {
+                self.hold(cx, packet, meta, (why, key, whose), now);
+            }
+        }
+    }
+
+    #[inline]
+    pub(super) fn send(&mut self, port: u16, packet: Io::Packet) {
+        let index = usize::from(port);
+        let Some(pending) = self.pending.get_mut(index) else {
+            return self.counters.count(Drop::TxFull);
+        };
+        if pending.is_full() {
+            self.flush_port(index);
+        }
+        // A flush always makes room: what the device refuses is dropped.
+        if self.pending[index].try_push(packet).is_err() {
+            self.counters.count(Drop::TxFull);
+        }
+    }
+
+    fn flush(&mut self) {
+        for port in 0..self.pending.len() {
+            if !self.pending[port].is_empty() {
+                self.flush_port(port);
+            }
+        }
+    }
+
+    fn flush_port(&mut self, port: usize) {
+        if !self.ports[port].transmits() {
+            return self.hand_over(port);
+        }
+        let pending = &mut self.pending[port];
+        let counters = &self.counters.ports[port];
+        while !pending.is_empty() {
+            let bytes: usize = pending.iter().map(Packet::total_len).sum();
+            let sent = self.ports[port].tx_burst(pending);
+            let left: usize = pending.iter().map(Packet::total_len).sum();
+            counters.tx_packets.add(sent as u64);
+            counters.tx_bytes.add((bytes - left) as u64);
+            self.counters.tx.add(sent as u64);
+            if sent == 0 {
+                self.counters.drops[Drop::TxFull as usize].add(pending.len() as u64);
+                pending.clear();
+            }
+        }
+    }
+
+    /// Gives finished frames to the worker that owns the port's queue.
+    fn hand_over(&mut self, port: usize) {
+        let owner = self.settings.transmitter.get(port).copied().unwrap_or(0);
+        let ring = self
+            .ends
+            .to_workers
+            .get_mut(usize::from(owner))
+            .and_then(Option::as_mut);
+        let Some(ring) = ring else {
+            self.counters.drops[Drop::HandoffFull as usize].add(self.pending[port].len() as u64);
+            return self.pending[port].clear();
+        };
+        for packet in self.pending[port].drain(..) {
+            match ring.push(Outgoing {
+                port: port as u16,
+                packet,
+            }) {
+                Ok(()) => self.counters.handed_over.add(1),
+                Err(_) => self.counters.count(Drop::HandoffFull),
+            }
+        }
+    }
+
+    fn take_over(&mut self) -> usize {
+        let mut taken = 0;
+        for from in 0..self.ends.from_workers.len() {
+            for _ in 0..BURST {
+                let Ok(out) = self.ends.from_workers[from].pop() else {
+                    break;
+                };
+                taken += 1;
+                self.send(out.port, out.packet);
+            }
+        }
+        self.counters.taken_over.add(taken as u64);
+        taken
+    }
+
+    fn send_for_control(&mut self) -> usize {
+        let mut sent = 0;
+        while sent < BURST {
+            let Ok(out) = self.ends.from_control.pop() else {
+                break;
+            };
+            sent += 1;
+            self.send(out.port, out.packet);
+        }
+        self.counters.from_control.add(sent as u64);
+        sent
+    }
+
+    pub(super) fn shut_down(&mut self) {
+        let mut ended = 0;
+        while self.holds.take().is_some() {
+            ended += 1;
+        }
+        self.counters.held.set(0);
+        for ring in &mut self.ends.from_workers {
+            while ring.pop().is_ok() {
+                self.counters.taken_over.add(1);
+                ended += 1;
+            }
+        }
+        self.flush();
+        self.counters.drops[Drop::Shutdown as usize].add(ended);
+    }
+}
+
+/// The walk of packets that came in by one port.
+pub(super) fn walk_of<P: Packet, T: Tracer>(
+    cx: &Context<'_>,
+    packets: &mut [P],
+    metas: &[Meta],
+    tracer: &mut T,
+) -> Results {
+    let port = metas.first().map_or(0, |meta| meta.port);
+    match cx
+        .topology
+        .port(port)
+        .map(|port| (port.role, port.exception))
+    {
+        Some((Role::Node, _)) => super::outbound(cx, packets, metas, tracer),
+        Some((Role::Uplink, _)) => super::inbound(cx, packets, metas, tracer),
+        // What a routing daemon sends leaves by its uplink as it is.
+        Some((Role::Exception, Some(uplink))) => packets
+            .iter()
+            .map(|_| Err(Exit::Pass { port: uplink }))
+            .collect(),
+        _ => packets
+            .iter()
+            .map(|_| Err(Drop::UnknownNode.into()))
+            .collect(),
+    }
+}

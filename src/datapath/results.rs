@@ -1,0 +1,174 @@
+//! What a walk leaves behind: one end per packet of the burst.
+//!
+//! Nearly all packets end the same way, sent by a port. So the port is kept in
+//! a plain array, and all other ends in a second one, which is empty most of
+//! the time. One array of `Result<Outcome, Exit>` would be written in pieces
+//! and read as a whole, which stalls a core for longer than a stage takes.
+
+use arrayvec::ArrayVec;
+
+use super::{BURST, Drop, Exit, Outcome};
+
+/// From here on an entry is no port but a place among the other ends.
+const OTHERS: u16 = 0x8000;
+
+/// The ends of a burst's packets, in the order of the burst.
+#[derive(Debug, Default)]
+pub struct Results {
+    ways: ArrayVec<u16, BURST>,
+    others: ArrayVec<Result<Outcome, Exit>, BURST>,
+}
+
+impl Results {
+    pub fn len(&self) -> usize {
+        self.ways.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.ways.is_empty()
+    }
+
+    /// Room for the next packet's end, which [`set`](Self::set) fills in.
+    #[inline(always)]
+    pub(super) fn reserve(&mut self) {
+        self.ways.push(OTHERS + BURST as u16);
+    }
+
+    /// The next packet's end.
+    #[inline(always)]
+    pub(super) fn push(&mut self, result: Result<Outcome, Exit>) {
+        let way = self.way(result);
+        self.ways.push(way);
+    }
+
+    /// The end of packet `i`.
+    #[inline(always)]
+    pub(super) fn set(&mut self, i: usize, result: Result<Outcome, Exit>) {
+        let way = self.way(result);
+        if let Some(place) = self.ways.get_mut(i) {
+            *place = way;
+        }
+    }
+
+    #[inline(always)]
+    fn way(&mut self, result: Result<Outcome, Exit>) -> u16 {
+        match result {
+            Ok(Outcome::Send {
+                port,
+                options_removed: false,
+            }) if port < OTHERS => port,
+            other => {
+                let place = self.others.len() as u16;
+                self.others.push(other);
+                OTHERS + place
+            }
+        }
+    }
+
+    /// The port by which packet `i` leaves and there is no more to say.
+    #[inline(always)]
+    pub fn port(&self, i: usize) -> Option<u16> {
+        self.ways.get(i).copied().filter(|way| *way < OTHERS)
+    }
+
+    /// The end of packet `i`. A place that no walk filled in is none.
+    pub fn get(&self, i: usize) -> Result<Outcome, Exit> {
+        let way = self.ways.get(i).copied().unwrap_or(u16::MAX);
+        if way < OTHERS {
+            return Ok(Outcome::Send {
+                port: way,
+                options_removed: false,
+            });
+        }
+        let other = self.others.get(usize::from(way - OTHERS)).copied();
+        other.unwrap_or(Err(Exit::Drop(Drop::UnknownNode)))
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = Result<Outcome, Exit>> {
+        (0..self.len()).map(|i| self.get(i))
+    }
+}
+
+impl FromIterator<Result<Outcome, Exit>> for Results {
+    fn from_iter<I: IntoIterator<Item = Result<Outcome, Exit>>>(ends: I) -> Results {
+        let mut results = Results::default();
+        for end in ends {
+            results.push(end);
+        }
+        results
+    }
+}
+
+/// What the first half of a walk leaves for the second: the packets that are
+/// still on their way, each with its place in the burst.
+#[derive(Debug)]
+pub(super) struct Asked<T> {
+    places: ArrayVec<u8, BURST>,
+    packets: ArrayVec<T, BURST>,
+}
+
+impl<T> Asked<T> {
+    pub(super) fn new() -> Asked<T> {
+        Asked {
+            places: ArrayVec::new(),
+            packets: ArrayVec::new(),
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn push(&mut self, place: usize, packet: T) {
+        self.places.push(place as u8);
+        self.packets.push(packet);
+    }
+
+    /// Without their places.
+    #[inline(always)]
+    pub(super) fn packets(&self) -> &[T] {
+        &self.packets
+    }
+
+    #[inline(always)]
+    pub(super) fn iter(&self) -> impl Iterator<Item = (usize, &T)> {
+        self.places
+            .iter()
+            .map(|place| usize::from(*place))
+            .zip(&self.packets)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_end_is_kept_in_its_place() {
+        let sent = |port, options_removed| {
+            Ok(Outcome::Send {
+                port,
+                options_removed,
+            })
+        };
+        let ends = [
+            sent(3, false),
+            Err(Exit::Drop(Drop::NoMapping)),
+            sent(4, true),
+            sent(OTHERS - 1, false),
+            sent(OTHERS, false),
+            Err(Exit::Pass { port: 3 }),
+        ];
+        let mut results: Results = ends.into_iter().collect();
+        assert_eq!(results.iter().collect::<Vec<_>>(), ends);
+        let plain: Vec<_> = (0..7).map(|i| results.port(i)).collect();
+        assert_eq!(
+            plain,
+            [Some(3), None, None, Some(OTHERS - 1), None, None, None]
+        );
+        results.reserve();
+        assert_eq!(results.get(6), Err(Exit::Drop(Drop::UnknownNode)));
+        results.set(6, sent(1, false));
+        results.set(0, Err(Exit::Drop(Drop::TooBig)));
+        assert_eq!(results.get(6), sent(1, false));
+        assert_eq!(results.get(0), Err(Exit::Drop(Drop::TooBig)));
+        assert_eq!(results.get(1), ends[1]);
+    }
+}
