@@ -196,6 +196,11 @@ impl Mbuf {
     /// buffer: such a packet must not be written to.
     #[inline]
     pub fn is_shared(&self) -> bool {
+        // `next` is in the mbuf's second cache line, the count of segments in
+        // its first.
+        if self.nb_segs() == 1 {
+            return self.first_is_shared();
+        }
         let mut segment = Some(self.0);
         while let Some(raw) = segment {
             // SAFETY: segments of a valid mbuf are valid.

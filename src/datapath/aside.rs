@@ -135,7 +135,14 @@ impl<Io: Port, Po: Pool<Packet = Io::Packet>> Lane<Io, Po> {
         }
     }
 
-    pub(super) fn refuse(&mut self, packet: Io::Packet, why: Drop, node: NodeIndex, mtu: u16, now: u64) {
+    pub(super) fn refuse(
+        &mut self,
+        packet: Io::Packet,
+        why: Drop,
+        node: NodeIndex,
+        mtu: u16,
+        now: u64,
+    ) {
         if !self.icmp_limit.allow(node.index(), now) {
             return;
         }

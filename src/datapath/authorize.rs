@@ -19,7 +19,7 @@ pub struct Permitted {
     pub l3: u16,
     pub flow: u32,
     pub key: Key,
-    pub ip: ipv4::Header,
+    pub ip: ipv4::Words,
 }
 
 /// A packet whose source is what it says.
@@ -31,11 +31,12 @@ pub struct Verified<'a> {
 #[inline(always)]
 pub fn to_send(cx: &Context<'_>, it: Classified) -> Result<Permitted, Exit> {
     let node = cx.topology.node(it.node).ok_or(Drop::UnknownNode)?;
-    if !node.owns(it.ip.src) {
+    let ip = it.ip.header();
+    if !node.owns(ip.src) {
         return Err(Drop::SpoofedSource.into());
     }
     let vnet = cx.topology.vnet(node.vnet).ok_or(Drop::UnknownNode)?;
-    if !vnet.contains(it.ip.dst) {
+    if !vnet.contains(ip.dst) {
         return Err(Exit::Refuse {
             why: Drop::OutsideVnet,
             node: it.node,
@@ -48,7 +49,7 @@ pub fn to_send(cx: &Context<'_>, it: Classified) -> Result<Permitted, Exit> {
         flow: it.flow,
         // The vni of the destination: the node's own, until a grant says
         // otherwise.
-        key: Key::new(node.vni.0, it.ip.dst.0),
+        key: Key::new(node.vni.0, ip.dst.0),
         ip: it.ip,
     })
 }

@@ -19,8 +19,7 @@ pub struct Classified {
     pub node: NodeIndex,
     pub l3: u16,
     pub flow: u32,
-    pub source_mac: Mac,
-    pub ip: ipv4::Header,
+    pub ip: ipv4::Words,
 }
 
 /// A substrate packet for the locator.
@@ -40,9 +39,10 @@ pub fn from_node(cx: &Context<'_>, meta: &Meta, it: FromNode) -> Result<Classifi
         .nodes
         .find(vlan, it.link.source)
         .ok_or(Drop::UnknownNode)?;
-    let NodeNet::Ipv4(ip, flow) = it.net else {
+    let NodeNet::Ipv4(words, flow) = it.net else {
         return Err(Exit::Punt(Punt::Arp { node }));
     };
+    let ip = words.header();
     if it.link.destination.is_group() {
         return Err(group(it.link.destination));
     }
@@ -64,8 +64,7 @@ pub fn from_node(cx: &Context<'_>, meta: &Meta, it: FromNode) -> Result<Classifi
         node,
         l3: it.link.len as u16,
         flow,
-        source_mac: it.link.source,
-        ip,
+        ip: words,
     })
 }
 

@@ -74,7 +74,7 @@ impl<'a, P: Packet> Cutting<'a, P> {
             l3: 0,
             flow: self.cut.flow,
             key: self.cut.key,
-            ip: piece.header,
+            ip: piece.header.words(),
         };
         let host = self
             .cx

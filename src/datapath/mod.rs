@@ -209,16 +209,13 @@ pub fn outbound<P: Packet, T: Tracer>(
             .and_then(|it| tracer.see(i, Stage::Classify, classify::from_node(cx, meta, it)))
             .and_then(|it| tracer.see(i, Stage::Authorize, authorize::to_send(cx, it)));
         match permitted {
-            Ok(permitted) => {
-                asked.push(i, permitted);
-                results.reserve();
-            }
+            Ok(permitted) => asked.push((i, permitted)),
             Err(exit) => end(tracer, &mut results, i, packet, exit),
         }
     }
-    let found = resolve::destinations(cx, asked.packets());
+    let found = resolve::destinations(cx, &asked);
     for ((i, permitted), found) in asked.iter().zip(found) {
-        let packet = &mut packets[i];
+        let (i, packet) = (*i, &mut packets[*i]);
         let result = tracer
             .see(i, Stage::Resolve, resolve::onward(cx, permitted, found))
             .and_then(|it| tracer.see(i, Stage::Rewrite, rewrite::onward(cx, packet, it)));
@@ -247,16 +244,13 @@ pub fn inbound<P: Packet, T: Tracer>(
                 tracer.see(i, Stage::Classify, verdict)
             });
         match incoming {
-            Ok(incoming) => {
-                asked.push(i, incoming);
-                results.reserve();
-            }
+            Ok(incoming) => asked.push((i, incoming)),
             Err(exit) => end(tracer, &mut results, i, packet, exit),
         }
     }
-    let found = resolve::both_ends(cx, asked.packets());
+    let found = resolve::both_ends(cx, &asked);
     for ((i, incoming), [source, destination]) in asked.iter().zip(found.as_chunks().0) {
-        let packet = &mut packets[i];
+        let (i, packet) = (*i, &mut packets[*i]);
         let verdict = authorize::to_arrive(cx, incoming, *source);
         let result = tracer
             .see(i, Stage::Authorize, verdict)
@@ -278,7 +272,7 @@ fn end<P: Packet, T: Tracer>(
     exit: Exit,
 ) {
     tracer.done(i, packet, &Err(exit));
-    results.push(Err(exit));
+    results.set(i, Err(exit));
 }
 
 /// What the table said, question by question.

@@ -19,7 +19,7 @@ pub struct FromNode {
 /// What a node may send.
 #[derive(Clone, Copy, Debug)]
 pub enum NodeNet {
-    Ipv4(ipv4::Header, u32),
+    Ipv4(ipv4::Words, u32),
     Arp,
 }
 
@@ -54,7 +54,9 @@ pub fn from_node<P: Packet>(packet: &P) -> Result<FromNode, Exit> {
     }
     let bytes = head.get(link.len..).unwrap_or(&[]);
     let available = packet.total_len() - link.len;
-    let ip = ipv4::Header::parse_within(bytes, available).map_err(|why| malformed(packet, why))?;
+    let words =
+        ipv4::Words::parse_within(bytes, available).map_err(|why| malformed(packet, why))?;
+    let ip = words.header();
     let payload = bytes
         .get(usize::from(ip.header_len)..)
         .ok_or_else(|| short(packet))?;
@@ -69,7 +71,7 @@ pub fn from_node<P: Packet>(packet: &P) -> Result<FromNode, Exit> {
     }
     Ok(FromNode {
         link,
-        net: NodeNet::Ipv4(ip, flow::hash(&ip, payload)),
+        net: NodeNet::Ipv4(words, flow::hash(&ip, payload)),
         source_routed: ip.has_options() && wants_source_route(bytes, ip.header_len)?,
     })
 }

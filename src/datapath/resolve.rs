@@ -7,6 +7,7 @@ use crate::wire::{Vaddr, Vni};
 
 use super::authorize::{Permitted, Verified};
 use super::classify::Incoming;
+use super::results::Asked;
 use super::{BURST, Context, Drop, Exit, Found, Party};
 
 /// Where a node's packet goes.
@@ -33,10 +34,10 @@ pub struct Inward<'a> {
 /// Fills keys that nobody asks for: vni 0 is in no table.
 const NOBODY: Key = Key::new(0, 0);
 
-pub fn destinations(cx: &Context<'_>, asked: &[Permitted]) -> Found<BURST> {
+pub fn destinations(cx: &Context<'_>, asked: &Asked<Permitted>) -> Found<BURST> {
     let mut keys = [NOBODY; BURST];
     let mut found = [None; BURST];
-    for (key, permitted) in keys.iter_mut().zip(asked) {
+    for (key, (_, permitted)) in keys.iter_mut().zip(asked) {
         *key = permitted.key;
     }
     let n = asked.len();
@@ -47,10 +48,10 @@ pub fn destinations(cx: &Context<'_>, asked: &[Permitted]) -> Found<BURST> {
 
 /// Sources and destinations of a burst, in one pass over the table: those of
 /// packet `i` at `2 * i` and `2 * i + 1`.
-pub fn both_ends(cx: &Context<'_>, asked: &[Incoming]) -> Found<{ 2 * BURST }> {
+pub fn both_ends(cx: &Context<'_>, asked: &Asked<Incoming>) -> Found<{ 2 * BURST }> {
     let mut keys = [NOBODY; 2 * BURST];
     let mut found = [None; 2 * BURST];
-    for (ends, incoming) in keys.as_chunks_mut().0.iter_mut().zip(asked) {
+    for (ends, (_, incoming)) in keys.as_chunks_mut().0.iter_mut().zip(asked) {
         *ends = [
             Key::new(incoming.source_vni.0, incoming.packet.src().0),
             Key::new(incoming.vni.0, incoming.packet.dst().0),
@@ -71,7 +72,9 @@ pub fn onward<'a>(
     let to = match found {
         Some(mapping) if !mapping.is_expired(cx.seconds) => match mapping.target {
             Target::Remote(host) => Place::Host(host),
-            Target::Local(node) if has(cx, node, Vni(it.key.vni()), it.ip.dst) => Place::Node(node),
+            Target::Local(node) if has(cx, node, Vni(it.key.vni()), Vaddr(it.key.vaddr())) => {
+                Place::Node(node)
+            }
             Target::Local(_) => return Err(Drop::NotLocal.into()),
             Target::Blackhole => return Err(Drop::Blackholed.into()),
             Target::Refused | Target::Side(_) => return Err(refused(it, Drop::Denied)),

@@ -13,46 +13,26 @@ use super::{BURST, Drop, Exit, Outcome};
 const OTHERS: u16 = 0x8000;
 
 /// The ends of a burst's packets, in the order of the burst.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Results {
-    ways: ArrayVec<u16, BURST>,
+    ways: [u16; BURST],
     others: ArrayVec<Result<Outcome, Exit>, BURST>,
 }
 
+impl Default for Results {
+    fn default() -> Self {
+        Results {
+            ways: [u16::MAX; BURST],
+            others: ArrayVec::new(),
+        }
+    }
+}
+
 impl Results {
-    pub fn len(&self) -> usize {
-        self.ways.len()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.ways.is_empty()
-    }
-
-    /// Room for the next packet's end, which [`set`](Self::set) fills in.
-    #[inline(always)]
-    pub(super) fn reserve(&mut self) {
-        self.ways.push(OTHERS + BURST as u16);
-    }
-
-    /// The next packet's end.
-    #[inline(always)]
-    pub(super) fn push(&mut self, result: Result<Outcome, Exit>) {
-        let way = self.way(result);
-        self.ways.push(way);
-    }
-
     /// The end of packet `i`.
     #[inline(always)]
     pub(super) fn set(&mut self, i: usize, result: Result<Outcome, Exit>) {
-        let way = self.way(result);
-        if let Some(place) = self.ways.get_mut(i) {
-            *place = way;
-        }
-    }
-
-    #[inline(always)]
-    fn way(&mut self, result: Result<Outcome, Exit>) -> u16 {
-        match result {
+        let way = match result {
             Ok(Outcome::Send {
                 port,
                 options_removed: false,
@@ -62,6 +42,9 @@ impl Results {
                 self.others.push(other);
                 OTHERS + place
             }
+        };
+        if let Some(place) = self.ways.get_mut(i) {
+            *place = way;
         }
     }
 
@@ -83,17 +66,13 @@ impl Results {
         let other = self.others.get(usize::from(way - OTHERS)).copied();
         other.unwrap_or(Err(Exit::Drop(Drop::UnknownNode)))
     }
-
-    pub fn iter(&self) -> impl Iterator<Item = Result<Outcome, Exit>> {
-        (0..self.len()).map(|i| self.get(i))
-    }
 }
 
 impl FromIterator<Result<Outcome, Exit>> for Results {
     fn from_iter<I: IntoIterator<Item = Result<Outcome, Exit>>>(ends: I) -> Results {
         let mut results = Results::default();
-        for end in ends {
-            results.push(end);
+        for (i, end) in ends.into_iter().enumerate() {
+            results.set(i, end);
         }
         results
     }
@@ -101,40 +80,7 @@ impl FromIterator<Result<Outcome, Exit>> for Results {
 
 /// What the first half of a walk leaves for the second: the packets that are
 /// still on their way, each with its place in the burst.
-#[derive(Debug)]
-pub(super) struct Asked<T> {
-    places: ArrayVec<u8, BURST>,
-    packets: ArrayVec<T, BURST>,
-}
-
-impl<T> Asked<T> {
-    pub(super) fn new() -> Asked<T> {
-        Asked {
-            places: ArrayVec::new(),
-            packets: ArrayVec::new(),
-        }
-    }
-
-    #[inline(always)]
-    pub(super) fn push(&mut self, place: usize, packet: T) {
-        self.places.push(place as u8);
-        self.packets.push(packet);
-    }
-
-    /// Without their places.
-    #[inline(always)]
-    pub(super) fn packets(&self) -> &[T] {
-        &self.packets
-    }
-
-    #[inline(always)]
-    pub(super) fn iter(&self) -> impl Iterator<Item = (usize, &T)> {
-        self.places
-            .iter()
-            .map(|place| usize::from(*place))
-            .zip(&self.packets)
-    }
-}
+pub(super) type Asked<T> = ArrayVec<(usize, T), BURST>;
 
 #[cfg(test)]
 mod tests {
@@ -157,13 +103,14 @@ mod tests {
             Err(Exit::Pass { port: 3 }),
         ];
         let mut results: Results = ends.into_iter().collect();
-        assert_eq!(results.iter().collect::<Vec<_>>(), ends);
+        for (i, end) in ends.into_iter().enumerate() {
+            assert_eq!(results.get(i), end);
+        }
         let plain: Vec<_> = (0..7).map(|i| results.port(i)).collect();
         assert_eq!(
             plain,
             [Some(3), None, None, Some(OTHERS - 1), None, None, None]
         );
-        results.reserve();
         assert_eq!(results.get(6), Err(Exit::Drop(Drop::UnknownNode)));
         results.set(6, sent(1, false));
         results.set(0, Err(Exit::Drop(Drop::TooBig)));

@@ -53,7 +53,7 @@ fn to_host<P: Packet>(
     index: HostIndex,
 ) -> Result<Outcome, Exit> {
     let host = cx.topology.host(index).ok_or(Drop::NoMapping)?;
-    match fit(&it.ip, host.mtu) {
+    match fit(&it.ip.header(), host.mtu) {
         Fit::Whole => to_substrate(cx, packet, it, host),
         Fit::Split => Ok(Outcome::Split(Cut {
             node: it.node,
@@ -82,50 +82,47 @@ pub fn to_substrate<P: Packet>(
     let node = cx.topology.node(it.node).ok_or(Drop::UnknownNode)?;
     let vnet = cx.topology.vnet(node.vnet).ok_or(Drop::UnknownNode)?;
     let hop = cx.topology.hop(host, it.flow).ok_or(Drop::NoNeighbor)?;
-    let l3 = usize::from(it.l3);
-    packet.truncate(l3 + usize::from(it.ip.total_len));
-    let link = hop.link();
-    move_front(
-        packet,
-        link.len() as isize + siit::growth(&it.ip) - l3 as isize,
-    )?;
-    let (front, rest) = packet
-        .head_mut()
-        .split_at_mut_checked(link.len())
+    let (l3, ip) = (usize::from(it.l3), it.ip.header());
+    packet.truncate(l3 + usize::from(ip.total_len));
+    let link_len = hop.link().len() as isize;
+    move_front(packet, link_len + siit::growth(&ip) - l3 as isize)?;
+    let rest = hop
+        .write_link(packet.head_mut())
         .ok_or(Drop::HeadersSplit)?;
-    front.copy_from_slice(link);
     let translation = Outbound {
-        src: with_vaddr(node.saddr, it.ip.src),
+        src: with_vaddr(node.saddr, ip.src),
         dst: cx
             .topology
             .layout
-            .compose(&host.locator, node.vni, it.ip.dst),
+            .compose(&host.locator, Vni(it.key.vni()), ip.dst),
         checksum_delta: siit::address_delta(node.checksum_part.into(), host.checksum_part.into()),
         mode: vnet.mode,
-        traffic_class: traffic_class(vnet.dscp, it.ip.tos),
+        traffic_class: traffic_class(vnet.dscp, ip.tos),
         entropy: match cx.topology.entropy {
             Entropy::Flow => flow::entropy(it.flow),
             Entropy::Zero => 0,
         },
     };
-    siit::outbound(rest, &it.ip, &translation).map_err(refusal)?;
+    siit::outbound(rest, &ip, &translation).map_err(refusal)?;
     Ok(Outcome::Send {
         port: hop.port,
-        options_removed: it.ip.has_options(),
+        options_removed: ip.has_options(),
     })
 }
 
 /// To a node of this host: the link header is all that changes.
+#[inline(always)]
 fn to_neighbor<P: Packet>(
     cx: &Context<'_>,
     packet: &mut P,
     it: &Permitted,
     index: NodeIndex,
 ) -> Result<Outcome, Exit> {
+    let ip = it.ip.header();
     let node = cx.topology.node(index).ok_or(Drop::NotLocal)?;
-    let link = link_to(node, index, it.ip.src)?;
+    let link = link_to(node, index, ip.src)?;
     let port = cx.topology.port(node.port).ok_or(Drop::NotLocal)?;
-    if it.ip.total_len > port.mtu {
+    if ip.total_len > port.mtu {
         return Err(Exit::Refuse {
             why: Drop::TooBig,
             node: it.node,
@@ -133,7 +130,7 @@ fn to_neighbor<P: Packet>(
         });
     }
     let l3 = usize::from(it.l3);
-    packet.truncate(l3 + usize::from(it.ip.total_len));
+    packet.truncate(l3 + usize::from(ip.total_len));
     replace_link(packet, l3, &link)?;
     Ok(Outcome::Send {
         port: node.port,
@@ -174,7 +171,7 @@ pub fn inward<P: Packet>(
 
 /// The link header of what `node` gets from `source`; waits if the node's
 /// hardware address is not known.
-#[inline]
+#[inline(always)]
 fn link_to(node: &NodeRecord, index: NodeIndex, source: Vaddr) -> Result<ethernet::Header, Exit> {
     let Some(destination) = node.mac else {
         return Err(mac_unknown(node.vni, node.vaddr, index));
@@ -198,7 +195,7 @@ fn mac_unknown(vni: Vni, vaddr: Vaddr, node: NodeIndex) -> Exit {
 }
 
 /// Puts a link header in front of the network header, which begins at `l3`.
-#[inline]
+#[inline(always)]
 fn replace_link<P: Packet>(packet: &mut P, l3: usize, link: &ethernet::Header) -> Result<(), Exit> {
     let len = ethernet::HEADER_LEN + link.vlan.map_or(0, |_| ethernet::TAG_LEN);
     move_front(packet, len as isize - l3 as isize)?;
@@ -208,7 +205,7 @@ fn replace_link<P: Packet>(packet: &mut P, l3: usize, link: &ethernet::Header) -
 }
 
 /// Moves the packet's first byte outward by `n`, or inward if `n` is negative.
-#[inline]
+#[inline(always)]
 fn move_front<P: Packet>(packet: &mut P, n: isize) -> Result<(), NoRoom> {
     if n >= 0 {
         packet.prepend(n as usize)

@@ -21,7 +21,8 @@ impl Tell for FromNode {
     fn tell(&self, _: &Topology, out: &mut impl Write) -> fmt::Result {
         match &self.net {
             NodeNet::Arp => write!(out, "arp from {}", self.link.source),
-            NodeNet::Ipv4(ip, _) => {
+            NodeNet::Ipv4(words, _) => {
+                let ip = words.header();
                 write!(out, "ipv4 {} > {} protocol {}", ip.src, ip.dst, ip.protocol)?;
                 write!(out, " length {} ttl {}", ip.total_len, ip.ttl)?;
                 out.write_str(if ip.df { " df" } else { "" })?;
@@ -68,7 +69,7 @@ impl Tell for Incoming {
 
 impl Tell for Permitted {
     fn tell(&self, _: &Topology, out: &mut impl Write) -> fmt::Result {
-        write!(out, "may use {}", self.ip.src)
+        write!(out, "may use {}", self.ip.header().src)
     }
 }
 

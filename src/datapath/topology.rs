@@ -223,6 +223,21 @@ impl Hop {
         let len = usize::from(self.header_len).min(self.header.len());
         &self.header[..len]
     }
+
+    /// Writes the link header to the front of a frame and returns what is
+    /// behind it. Two fixed lengths: a copy of any length is a call.
+    #[inline(always)]
+    pub fn write_link<'a>(&self, frame: &'a mut [u8]) -> Option<&'a mut [u8]> {
+        if usize::from(self.header_len) == ethernet::HEADER_LEN {
+            let (front, rest) = frame.split_first_chunk_mut::<{ ethernet::HEADER_LEN }>()?;
+            *front = *self.header.first_chunk()?;
+            Some(rest)
+        } else {
+            let (front, rest) = frame.split_first_chunk_mut()?;
+            *front = self.header;
+            Some(rest)
+        }
+    }
 }
 
 impl Topology {

@@ -12,7 +12,7 @@
 
 use super::{HOP_LIMIT, Mode, Refusal, transport};
 use crate::wire::flowlabel::{Label, Tag};
-use crate::wire::{Saddr, checksum, icmpv4, icmpv6, ipv4, ipv6, protocol};
+use crate::wire::{Saddr, Vaddr, checksum, icmpv4, icmpv6, ipv4, ipv6, protocol};
 
 /// What translation needs beside the packet.
 #[derive(Clone, Copy, Debug)]
@@ -119,7 +119,10 @@ fn payload_to_substrate(
         }
         *field = transport::adjust(h.protocol, value, cx.checksum_delta).to_be_bytes();
     } else if h.protocol == protocol::ICMP && !h.is_fragment() {
-        return Ok((Tag::Siit, echo_to_substrate(payload, h, cx)?));
+        return Ok((
+            Tag::Siit,
+            echo_to_substrate(payload, (h.src, h.dst), h.payload_len(), cx.checksum_delta)?,
+        ));
     }
     Ok((Tag::Siit, h.protocol))
 }
@@ -127,8 +130,13 @@ fn payload_to_substrate(
 /// Makes an ICMPv6 echo of an ICMP echo; leaves every other message alone.
 /// Returns the next header.
 #[inline(never)]
-fn echo_to_substrate(payload: &mut [u8], h: &ipv4::Header, cx: &Outbound) -> Result<u8, Refusal> {
-    if h.payload_len() < icmpv4::HEADER_LEN {
+fn echo_to_substrate(
+    payload: &mut [u8],
+    (src, dst): (Vaddr, Vaddr),
+    payload_len: usize,
+    checksum_delta: u16,
+) -> Result<u8, Refusal> {
+    if payload_len < icmpv4::HEADER_LEN {
         return Ok(protocol::ICMP);
     }
     let head = payload
@@ -146,7 +154,7 @@ fn echo_to_substrate(payload: &mut [u8], h: &ipv4::Header, cx: &Outbound) -> Res
     } else {
         icmpv6::kind::ECHO_REPLY
     };
-    let delta = transport::echo_delta(cx.checksum_delta, h.src, h.dst, h.payload_len(), request);
+    let delta = transport::echo_delta(checksum_delta, src, dst, payload_len, request);
     message.checksum = checksum::adjust(message.checksum, delta);
     *head = message.bytes();
     Ok(protocol::ICMPV6)

@@ -7,7 +7,7 @@ use crate::wire::{Vaddr, checksum, icmpv4, icmpv6, protocol, tcp, udp};
 /// Where the checksum lies in a payload that begins `offset` units of eight
 /// bytes into the datagram. `None` if it does not lie in it: another protocol,
 /// a fragment without it, a packet shorter than its transport header.
-#[inline]
+#[inline(always)]
 pub(super) fn checksum_at(protocol: u8, offset: u16, payload_len: usize) -> Option<usize> {
     let (field, header_len) = match protocol {
         protocol::TCP => (tcp::field::CHECKSUM, tcp::HEADER_LEN),
@@ -23,7 +23,7 @@ pub(super) fn checksum_at(protocol: u8, offset: u16, payload_len: usize) -> Opti
 }
 
 /// The checksum's two bytes at `at`.
-#[inline]
+#[inline(always)]
 pub(super) fn field(payload: &mut [u8], at: usize) -> Result<&mut [u8; 2], Refusal> {
     payload
         .get_mut(at..)
@@ -32,7 +32,7 @@ pub(super) fn field(payload: &mut [u8], at: usize) -> Result<&mut [u8; 2], Refus
 }
 
 /// The checksum of TCP or UDP after `delta`.
-#[inline]
+#[inline(always)]
 pub(super) fn adjust(protocol: u8, field: u16, delta: u16) -> u16 {
     let adjusted = checksum::adjust(field, delta);
     if protocol != protocol::UDP {

@@ -7,13 +7,13 @@
 //! kept in tables, so the packet path only adds and folds.
 
 /// Fold a sum to 16 bits, end-around carries included.
-#[inline]
-pub const fn fold(mut sum: u64) -> u16 {
-    sum = (sum & 0xffff_ffff) + (sum >> 32);
-    sum = (sum & 0xffff) + ((sum >> 16) & 0xffff) + (sum >> 32);
-    sum = (sum & 0xffff) + (sum >> 16);
-    sum = (sum & 0xffff) + (sum >> 16);
-    sum as u16
+///
+/// A number plus itself with its halves exchanged has in its upper half the
+/// sum of both and the carry of the lower one, which is the same sum's.
+#[inline(always)]
+pub const fn fold(sum: u64) -> u16 {
+    let word = (sum.wrapping_add(sum.rotate_left(32)) >> 32) as u32;
+    (word.wrapping_add(word.rotate_left(16)) >> 16) as u16
 }
 
 /// The sum over bytes, a trailing odd one padded with zero.
@@ -43,7 +43,7 @@ pub const fn delta(old: u64, new: u64) -> u16 {
 }
 
 /// RFC 1624 equation 3: the field after `delta` was applied.
-#[inline]
+#[inline(always)]
 pub const fn adjust(field: u16, delta: u16) -> u16 {
     !fold(!field as u64 + delta as u64)
 }
@@ -62,6 +62,10 @@ mod tests {
         assert_eq!(fold(sum(&[0, 1, 2])), 0x0201);
         assert_eq!(fold(u64::MAX), 0xffff);
         assert_eq!(fold(0), 0);
+        // Carries out of either half.
+        assert_eq!(fold(0xffff_ffff_0000_0001), 1);
+        assert_eq!(fold(0x0000_0001_ffff_ffff), 1);
+        assert_eq!(fold(0x8000_8000_8000_8001), 2 + 1);
     }
 
     #[test]

@@ -33,12 +33,13 @@ pub struct Header {
 impl Header {
     /// Reads the header of a frame with at most one tag; a second tag shows
     /// as its ethertype. `None` if the frame is too short.
-    #[inline]
+    #[inline(always)]
     pub fn parse(frame: &[u8]) -> Option<Header> {
         let (head, rest) = frame.split_first_chunk::<HEADER_LEN>()?;
-        let destination = Mac([head[0], head[1], head[2], head[3], head[4], head[5]]);
-        let source = Mac([head[6], head[7], head[8], head[9], head[10], head[11]]);
-        let ethertype = u16::from_be_bytes([head[12], head[13]]);
+        let (destination, head) = head.split_first_chunk()?;
+        let (source, ethertype) = head.split_first_chunk()?;
+        let (destination, source) = (Mac(*destination), Mac(*source));
+        let ethertype = u16::from_be_bytes(*ethertype.first_chunk()?);
         if ethertype != ethertype::VLAN {
             return Some(Header {
                 destination,

@@ -22,10 +22,11 @@ pub enum Kind {
 }
 
 /// The MAC of `vaddr` in network `vni`.
-#[inline]
+#[inline(always)]
 pub fn of(kind: Kind, vni: Vni, vaddr: Vaddr) -> Mac {
-    let [a, b, c, d] = vaddr.bytes();
-    Mac([kind as u8, fold(vni), a, b, c, d])
+    let word = (kind as u64) << 56 | u64::from(fold(vni)) << 48 | u64::from(vaddr.0) << 16;
+    let [mac @ .., _, _] = word.to_be_bytes();
+    Mac(mac)
 }
 
 /// Whose MAC it is in network `vni`; `None` if it is not one of that network's.
