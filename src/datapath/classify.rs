@@ -7,7 +7,7 @@ use crate::mapping::NodeIndex;
 use crate::packet::{Meta, Packet};
 use crate::siit;
 use crate::wire::virtual_mac::{self, Kind};
-use crate::wire::{Mac, Vni, ethernet, ipv4, ipv6, protocol};
+use crate::wire::{Mac, Saddr, Vni, ethernet, ipv4, ipv6, protocol};
 
 use super::parse::{FromNode, FromSubstrate, NodeNet, SubstrateNet};
 use super::topology::PortRecord;
@@ -110,7 +110,12 @@ pub fn from_substrate<P: Packet>(
         .is_some_and(|own| own.bits() == layout.locator(&ip.dst));
     let managed = ours && it.link.destination == port.mac && layout.vni(&ip.dst) != 0;
     if !managed {
-        return Err(to_the_host(cx, port, &it.link, &ip));
+        return Err(to_the_host(
+            cx,
+            port,
+            it.link.destination,
+            (ip.dst, ip.next_header),
+        ));
     }
     if packet.is_shared() {
         return Err(Drop::BufferShared.into());
@@ -152,18 +157,16 @@ pub fn refusal(why: siit::Refusal) -> Exit {
 fn to_the_host(
     cx: &Context<'_>,
     port: &PortRecord,
-    link: &ethernet::Header,
-    ip: &ipv6::Header,
+    destination: Mac,
+    (dst, next_header): (Saddr, u8),
 ) -> Exit {
-    let group = link.destination.is_group();
-    if !group && link.destination != port.mac {
+    let group = destination.is_group();
+    if !group && destination != port.mac {
         return Drop::WrongMac.into();
     }
-    let proxied = port.nd_proxy
-        && group
-        && ip.next_header == protocol::ICMPV6
-        && cx.topology.locator.is_some();
-    if port.own.contains(&ip.dst) || port.groups.contains(&ip.dst) || proxied {
+    let proxied =
+        port.nd_proxy && group && next_header == protocol::ICMPV6 && cx.topology.locator.is_some();
+    if port.own.contains(&dst) || port.groups.contains(&dst) || proxied {
         return Exit::Punt(Punt::Substrate);
     }
     other(port, Drop::NotForUs)

@@ -84,11 +84,11 @@ impl Arrived {
         };
         let mut payload = rest;
         if header.next_header == protocol::FRAGMENT {
-            let (fragment, after) = fragment_header(rest)?;
             arrived.payload_len = header
                 .payload_len
                 .checked_sub(ipv6::FRAGMENT_LEN as u16)
                 .ok_or(Refusal::BadPayloadLength)?;
+            let (fragment, after) = fragment_header(rest)?;
             arrived.fragment = (!fragment.is_atomic()).then_some(fragment);
             arrived.protocol = fragment.next_header;
             arrived.header_len += ipv6::FRAGMENT_LEN as u8;

@@ -65,6 +65,7 @@ impl Header {
 
     /// Writes the header; `out` must hold `HEADER_LEN`, and `TAG_LEN` more
     /// with a tag. Returns how long it is.
+    #[inline(always)]
     pub fn emit(&self, out: &mut [u8]) -> usize {
         out[..6].copy_from_slice(&self.destination.0);
         out[6..12].copy_from_slice(&self.source.0);
