@@ -37,12 +37,10 @@ pub use results::Results;
 pub use topology::Topology;
 
 use crate::mapping::{HostIndex, Key, Mapping, NodeIndex, Participant, Reader};
+pub use crate::packet::BURST;
 use crate::packet::{Meta, Packet};
 use results::Asked;
 use trace::{Stage, Tracer};
-
-/// The most packets a walk takes at once.
-pub const BURST: usize = 32;
 
 /// What a walk reads. All of it is immutable for the length of a burst.
 #[derive(Clone, Copy, Debug)]

@@ -14,6 +14,9 @@ pub use meta::Meta;
 /// enough for the 28 bytes by which a fragment grows and a VLAN tag.
 pub const HEADROOM: usize = 128;
 
+/// The most packets that go through a port, and a walk, at once.
+pub const BURST: usize = 32;
+
 /// There was not enough room in front of or behind the packet's bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NoRoom;

@@ -7,12 +7,11 @@ use arrayvec::ArrayVec;
 
 use crate::packet::{Meta, Packet};
 
+pub use crate::packet::BURST;
+
 #[cfg(feature = "dpdk")]
 pub mod dpdk;
 pub mod memory;
-
-/// The most packets that go through a port at once.
-pub const BURST: usize = crate::datapath::BURST;
 
 /// Packets on their way, each with what is known of it.
 #[derive(Debug)]
