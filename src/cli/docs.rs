@@ -29,7 +29,7 @@ interface of its own, `PORT received` or `PORT sent`, with the direction in
 with the record's number, what became of the packet (the name of the drop, if
 it was dropped) and what each stage decided:
 
-```
+```text
 record 7 before: sent; parse: icmp; classify: remote; authorize: ok; …
 ```
 
@@ -54,7 +54,10 @@ pub fn markdown() -> String {
 fn section(command: &mut Command, name: &str, text: &mut String) {
     let help = command.render_long_help().to_string();
     let lines: Vec<_> = help.lines().map(str::trim_end).collect();
-    *text += &format!("\n## `{name}`\n\n```\n{}\n```\n", lines.join("\n").trim());
+    *text += &format!(
+        "\n## `{name}`\n\n```text\n{}\n```\n",
+        lines.join("\n").trim()
+    );
     for sub in command.get_subcommands_mut() {
         // clap adds `help` to every level; it is no command of ours.
         if sub.get_name() != "help" {

@@ -60,7 +60,11 @@ macro_rules! worker_counters {
 
             /// Name, help and value of every counter that is not a drop or a port's.
             pub fn values(&self) -> Vec<(&'static str, &'static str, u64)> {
-                vec![$((stringify!($field), concat!($($help,)+), self.$field.get()),)*]
+                vec![$((
+                    stringify!($field),
+                    concat!($($help,)+).trim_ascii(),
+                    self.$field.get(),
+                ),)*]
             }
         }
     };
@@ -132,7 +136,11 @@ mod tests {
         let values = counters.values();
         assert_eq!(values[0].0, "rx");
         assert_eq!(values[0].2, 2);
-        assert!(values.iter().all(|(_, help, _)| help.trim().ends_with('.')));
+        assert!(
+            values
+                .iter()
+                .all(|(_, help, _)| help.ends_with('.') && !help.starts_with(' '))
+        );
         assert_eq!(counters.dropped(), 1);
     }
 }
