@@ -46,10 +46,25 @@ pub(super) fn eal_config(config: &Config, no_huge: bool) -> EalConfig {
                 .unwrap_or_else(|| config::memory_mb(config)),
         ),
         lcores,
-        devices: config.port.iter().map(|port| port.device.clone()).collect(),
+        devices: devices(config),
         log_level: LogLevel::Error,
         extra: eal_args(config),
     }
+}
+
+/// The ports' devices, and those that a bonding device is made of: the EAL
+/// looks for none that it is not told of.
+fn devices(config: &Config) -> Vec<String> {
+    let ports = || config.port.iter().map(|port| port.device.clone());
+    // `slave` until DPDK 23.07, `member` since.
+    let members = ports().flat_map(|device| {
+        let names = device.split(',').filter_map(|argument| {
+            let (key, name) = argument.split_once('=')?;
+            matches!(key, "slave" | "member").then(|| name.to_owned())
+        });
+        names.collect::<Vec<_>>()
+    });
+    members.chain(ports()).collect()
 }
 
 /// What the file says, and what its devices need.
