@@ -21,10 +21,12 @@ that ends in \\ goes on. Kinds of blocks without commands are in INERT; any
 other block without a comment is a fault: somebody has to say whether it is
 tested.
 
-Links to files and headings must lead somewhere, and tests that are named as
-`path::name` must exist.
+Links to files and headings must lead somewhere, tests that are named as
+`path::name` must exist, and so must commands and options of weft in a line.
 """
 
+import functools
+import itertools
 import os
 import re
 import shlex
@@ -40,6 +42,7 @@ FENCE = re.compile(r"^ *```(?P<info>.*)$")
 CHECK = re.compile(r"^ *<!-- check: (?P<what>\w+) ?(?P<rest>.*?) *-->$")
 LINK = re.compile(r"\[[^\]\n]*\]\((?P<target>[^)\s]+)\)")
 TEST = re.compile(r"`(?P<path>[\w./-]+\.(?:rs|py))::(?P<name>\w+)`")
+INLINE = re.compile(r"`weft (?P<words>[^`]+)`")
 HEADING = re.compile(r"^#+ +(?P<text>.+)$")
 # Shown for people. Examples in JSON are checked by tests/control.
 INERT = ("text", "mermaid", "ini", "json request", "json request error", "json answer", "json event")
@@ -294,6 +297,33 @@ def links(path):
         for found in TEST.finditer(line):
             if wrong := no_test(found["path"], found["name"]):
                 yield f"{path}:{number}: {wrong}"
+        for found in INLINE.finditer(line):
+            if wrong := no_command(found["words"].split()):
+                yield f"{path}:{number}: {wrong}"
+
+
+@functools.cache
+def help_of(words):
+    done = subprocess.run(
+        ["weft", *words, "--help"], env=environment(), capture_output=True, text=True, check=False
+    )
+    return done.stdout if done.returncode == 0 else None
+
+
+def no_command(words):
+    """Of a command in a line only its name and its long options are known;
+    what stands for a value is in capitals."""
+    name = tuple(itertools.takewhile(lambda word: re.fullmatch("[a-z]+", word), words))
+    text = help_of(name)
+    if text is None and "Commands:" not in (help_of(name[:-1]) or "Commands:"):
+        # The last word is an argument, as a topic of `events` is.
+        text = help_of(name[:-1])
+    if text is None or (not name and words[0].isidentifier()):
+        return f"weft has no command `{' '.join(words)}`"
+    for word in words:
+        if word.startswith("--") and word not in text:
+            return f"`weft {' '.join(name)}` has no option {word}"
+    return None
 
 
 def dead(path, target):

@@ -66,7 +66,7 @@ pub struct Pieces {
     at: usize,
 }
 
-/// One piece: a fragment of its own, to be given to [`outbound`](super::outbound).
+/// One piece: a fragment of its own, to be given to [`outbound`](super::outbound()).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Piece {
     /// Header of the fragment, without options.

@@ -11,7 +11,7 @@
 //!
 //! for every packet without options, checksums right or wrong, except the ID of
 //! an unfragmented packet (nobody may rely on it, RFC 6864) and the reserved
-//! flag. [`outbound`] and [`inbound`] each work in place and say what they
+//! flag. [`outbound()`] and [`inbound()`] each work in place and say what they
 //! write where; [`fragment`] decides what fits; [`substrate_error`] turns an
 //! ICMPv6 error about a packet of ours into the node's language.
 //!
@@ -78,7 +78,7 @@ pub enum Refusal {
 
 /// The delta that replacing IPv4 addresses by IPv6 addresses makes in a
 /// checksum: `src` and `dst` are the [`checksum_part`]s of both ends. Both
-/// directions are given this same delta; [`inbound`] reverses it itself.
+/// directions are given this same delta; [`inbound()`] reverses it itself.
 ///
 /// [`checksum_part`]: crate::wire::Layout::checksum_part
 #[inline]

@@ -43,7 +43,7 @@ pub mod unreachable {
 /// What an error message says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Problem {
-    /// With one of the codes in [`unreachable`].
+    /// With one of the codes in [`mod@unreachable`].
     Unreachable(u8),
     /// Too big for what lies ahead, and marked not to be fragmented.
     FragmentationNeeded { mtu: u16 },
