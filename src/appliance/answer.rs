@@ -84,9 +84,11 @@ impl Plant {
         let Some(record) = self.topology().node(node) else {
             return;
         };
+        // What was learned is no rule: the node may have another card by now.
+        let given = store.binding(&record.name).and_then(|binding| binding.mac);
         let asker = Asker {
             address: record.vaddr,
-            mac: record.mac,
+            mac: given,
             vlan: (record.vlan != 0).then_some(record.vlan),
         };
         let (vni, name) = (record.vni, record.name.clone());
@@ -104,6 +106,9 @@ impl Plant {
                 replies.frames.push((port, reply));
             }
             ArpOutcome::Ignored(why) => self.slow.arp_ignored[why as usize] += 1,
+        }
+        if let (None, Some(mac)) = (given, arp::sender_of(frame, &asker)) {
+            self.node_seen(node, mac, store, replies);
         }
         if let (Some(address), Some(vnet)) = (unknown, store.vnet_of(vni)) {
             self.slow.misses += 1;

@@ -2,11 +2,14 @@
 
 use std::cell::RefCell;
 
+use arrayvec::ArrayVec;
+use dpdk::Mbuf;
 use dpdk::eal::{Eal, EalConfig, Huge as EalHuge, LogLevel};
 use dpdk::mempool::Mempool;
 use dpdk::port::{Port, PortConfig, RxQueue, Started, TxQueue};
 
 use crate::config::{self, Config, Huge, PoolSize};
+use crate::datapath::BURST;
 use crate::model::Role;
 use crate::packet::HEADROOM;
 use crate::port::dpdk::DpdkPort;
@@ -153,7 +156,10 @@ pub(super) fn open(
         rss: rx_queues > 1,
         ..PortConfig::default()
     };
-    let Started { rx, tx, .. } = port.start(&settings, pools)?;
+    let Started { mut rx, tx, .. } = port.start(&settings, pools)?;
+    if info.driver == "net_af_packet" {
+        rx.iter_mut().for_each(empty);
+    }
     if uplink || wanted.nd_proxy {
         // Solicited-node groups are many; devices that cannot take all
         // multicast take it anyway when they are virtual.
@@ -170,6 +176,21 @@ pub(super) fn open(
         tx: tx.into_iter().map(Some).collect(),
         port,
     })
+}
+
+/// Throws away what a queue has before its worker sees it. Between its making
+/// and its binding to an interface a packet socket takes the frames of all of
+/// them: without this, a frame of another tenant's wire could count for this
+/// one's, and its sender be learned as the node.
+fn empty(queue: &mut RxQueue) {
+    let mut frames = ArrayVec::<Mbuf, BURST>::new();
+    // A ring has fewer places than this; a flood must not hold up the start.
+    for _ in 0..0x1_0000 / BURST {
+        if queue.rx_burst(&mut frames) == 0 {
+            break;
+        }
+        frames.clear();
+    }
 }
 
 /// Virtual devices that carry any size refuse to be told one.

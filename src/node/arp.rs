@@ -124,6 +124,16 @@ pub fn parse(frame: &[u8]) -> Result<Message, ArpIgnored> {
     })
 }
 
+/// The hardware address that the node has by its own word, in whatever message
+/// names it as the sender.
+pub fn sender_of(frame: &[u8], asker: &Asker) -> Option<Mac> {
+    let message = parse(frame).ok()?;
+    let own = message.vlan == asker.vlan
+        && message.sender == asker.address
+        && asker.mac.is_none_or(|mac| mac == message.sender_mac);
+    own.then_some(message.sender_mac)
+}
+
 /// The answer to a node's message, if it gets one. `lookup` gives the virtual
 /// hardware address of an address that the node's vnet has.
 pub fn answer(
@@ -311,6 +321,22 @@ mod tests {
         let mut padded = with(&[(0, &VIRTUAL_G.0)]);
         padded.resize(60, 0xa5);
         assert_eq!(answer(&padded, &NODE_A, only_g), answered);
+    }
+
+    #[test]
+    fn a_node_names_its_own_hardware_address() {
+        let other = Mac([0x02, 0, 0, 0, 0, 0x0c]);
+        let moved = with(&[(6, &other.0), (22, &other.0)]);
+        let unlearned = Asker {
+            mac: None,
+            ..NODE_A
+        };
+        assert_eq!(sender_of(&moved, &unlearned), Some(other));
+        assert_eq!(sender_of(&ASKS, &NODE_A), NODE_A.mac);
+        assert_eq!(sender_of(&moved, &NODE_A), None, "another was given");
+        let probe = with(&[(28, &[0; 4])]);
+        assert_eq!(sender_of(&probe, &unlearned), None, "nobody's address");
+        assert_eq!(sender_of(&tagged(&ASKS, 100), &unlearned), None);
     }
 
     #[test]

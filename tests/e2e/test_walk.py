@@ -64,6 +64,14 @@ class Walk:
 class AfPacket(Walk, Case):
     quick = True
 
+    def test_a_node_may_get_another_card(self):
+        self.assert_ping("a", "10.0.0.3")
+        self.net.ip("a", "link", "set", "weft-a", "address", "02:00:00:00:0a:0a")
+        # Its neighbours' addresses are asked for again, as by a new machine.
+        self.net.ip("a", "neigh", "flush", "dev", "weft-a")
+        self.assert_ping("a", "10.0.0.3")
+        self.assert_ping("g", "10.0.0.2")
+
 
 class AfPacketTwoWorkers(Walk, Case):
     how = Plan(workers=2)
