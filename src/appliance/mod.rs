@@ -31,6 +31,8 @@ mod reports;
 #[cfg(feature = "dpdk")]
 mod signal;
 #[cfg(feature = "dpdk")]
+mod stale;
+#[cfg(feature = "dpdk")]
 mod start;
 mod watchers;
 

@@ -83,6 +83,7 @@ pub fn run(path: &Path, options: Options) -> Result<(), Error> {
     let (journal, recovered) = open_journal(&config)?;
     let server = Server::bind(server_config(&config)?, journal)?;
     let metrics = listen_for_scrapers(&config)?;
+    super::stale::remove_sockets(config.port.iter().map(|port| port.device.as_str()));
     let eal = Eal::init(&eal_config(&config, options.no_huge))?;
     log::info!("memory: {}", eal.memory_note());
     let built = build(&config, &eal)?;
