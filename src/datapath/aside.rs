@@ -8,7 +8,8 @@ use std::time::Duration;
 use crate::mapping::{Key, NodeIndex};
 use crate::packet::{Meta, Packet};
 use crate::port::{Burst, Pool, Port};
-use crate::wire::{ethernet, icmpv6, ipv6, protocol};
+use crate::wire::ethernet::{self, ethertype};
+use crate::wire::{icmpv6, ipv4, ipv6, protocol};
 
 use super::classify;
 use super::fragment::Cutting;
@@ -104,7 +105,9 @@ impl<Io: Port, Po: Pool<Packet = Io::Packet>> Lane<Io, Po> {
         }
     }
 
-    /// Tells control of nodes whose hardware address was not known.
+    /// Tells control of nodes whose hardware address was not known. Only what
+    /// bears the node's own IPv4 address counts: a bridge on the way has frames
+    /// of its own. ARP tells control itself.
     #[cold]
     pub(super) fn learn(&mut self, cx: &Context<'_>, burst: &Burst<Io::Packet>, now: u64) {
         for (packet, meta) in burst.packets.iter().zip(&burst.metas) {
@@ -119,10 +122,14 @@ impl<Io: Port, Po: Pool<Packet = Io::Packet>> Lane<Io, Po> {
             let Some(node) = node else {
                 continue;
             };
-            let unknown = cx
-                .topology
-                .node(node)
-                .is_some_and(|record| record.mac.is_none());
+            let source = match link.ethertype {
+                ethertype::IPV4 => packet.head().get(link.len..),
+                _ => None,
+            };
+            let source = source.and_then(ipv4::Header::parse_unchecked);
+            let unknown = cx.topology.node(node).is_some_and(|record| {
+                record.mac.is_none() && source.is_some_and(|ip| record.owns(ip.src))
+            });
             if unknown && link.source.is_unicast() && self.miss_limit.allow(node.index(), now) {
                 let notice = Notice::NodeSeen {
                     node,

@@ -196,6 +196,20 @@ fn a_nodes_mac_is_learned_from_its_frames() {
         };
     };
     let mut r = with(setup_r(), learning).start();
+    // Frames of a bridge on the way, and of whoever uses another's address.
+    let ipv6 = ethernet(virtual_mac(Z, G), MAC_C, None, 0x86dd, &hello().bytes());
+    r.carry(PORT_A, &ipv6);
+    r.carry(
+        PORT_A,
+        &ethernet(
+            virtual_mac(Z, G),
+            MAC_C,
+            None,
+            0x0800,
+            &udp(C, G, (1, 2), b"").bytes(),
+        ),
+    );
+    assert!(r.notices().is_empty());
     r.carry_to(PORT_A, &from_a(&hello()), UPLINK);
     r.carry_to(PORT_C, &from_c(&udp(C, G, (1, 2), b"")), UPLINK);
     assert!(matches!(
