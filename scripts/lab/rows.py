@@ -331,7 +331,7 @@ class Absent:
 
 
 class FloorRow:
-    """The least code that does the same work; see benches/floor.rs."""
+    """The least code that does the same work; see examples/floor.rs."""
 
     yardstick = YARDSTICK
     stream = OUT_1K
