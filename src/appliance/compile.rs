@@ -18,6 +18,7 @@ use crate::model::{self, Role};
 use crate::siit;
 use crate::substrate::{AddressState, Substrate};
 use crate::wire::ethernet::{self, ethertype};
+use crate::wire::virtual_mac::{Family, Kind};
 use crate::wire::{Layout, Locator, Mac, Vaddr, Vni, checksum};
 
 /// What does not change while the appliance runs.
@@ -285,6 +286,7 @@ fn vacant_node() -> NodeRecord {
         mac: None,
         prefixes: Vec::new(),
         saddr: [0; 16],
+        neighbors: Family::new(Kind::Node, Vni(0)),
         checksum_part: 0,
     }
 }
@@ -322,6 +324,7 @@ fn add_node(
             mac,
             prefixes: binding.prefixes.clone(),
             saddr: site.layout.compose(&site.locator, vni, Vaddr(0)),
+            neighbors: Family::new(Kind::Node, vni),
             checksum_part: checksum::fold(source + far_vni),
         };
     }

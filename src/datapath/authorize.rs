@@ -10,12 +10,15 @@ use crate::model::Verify;
 use crate::wire::{Vni, ipv4};
 
 use super::classify::{Classified, Incoming};
+use super::topology::{NodeRecord, VnetRecord};
 use super::{Context, Drop, Exit, Party};
 
 /// A packet that its node may send.
 #[derive(Clone, Copy, Debug)]
-pub struct Permitted {
+pub struct Permitted<'t> {
     pub node: NodeIndex,
+    pub record: &'t NodeRecord,
+    pub vnet: &'t VnetRecord,
     pub l3: u16,
     pub flow: u32,
     pub key: Key,
@@ -29,9 +32,8 @@ pub struct Verified<'a> {
 }
 
 #[inline(always)]
-pub fn to_send(cx: &Context<'_>, it: Classified) -> Result<Permitted, Exit> {
-    let node = cx.topology.node(it.node).ok_or(Drop::UnknownNode)?;
-    let ip = it.ip.header();
+pub fn to_send<'t>(cx: &Context<'t>, it: Classified<'t>) -> Result<Permitted<'t>, Exit> {
+    let (node, ip) = (it.record, it.ip.header());
     if !node.owns(ip.src) {
         return Err(Drop::SpoofedSource.into());
     }
@@ -45,6 +47,8 @@ pub fn to_send(cx: &Context<'_>, it: Classified) -> Result<Permitted, Exit> {
     }
     Ok(Permitted {
         node: it.node,
+        record: node,
+        vnet,
         l3: it.l3,
         flow: it.flow,
         // The vni of the destination: the node's own, until a grant says

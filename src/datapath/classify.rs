@@ -6,17 +6,17 @@
 use crate::mapping::NodeIndex;
 use crate::packet::{Meta, Packet};
 use crate::siit;
-use crate::wire::virtual_mac::{self, Kind};
 use crate::wire::{Mac, Saddr, Vni, ethernet, ipv4, ipv6, protocol};
 
 use super::parse::{FromNode, FromSubstrate, NodeNet, SubstrateNet};
-use super::topology::PortRecord;
+use super::topology::{NodeRecord, PortRecord};
 use super::{Context, Drop, Exit, Punt};
 
 /// An IPv4 packet of a node we know.
 #[derive(Clone, Copy, Debug)]
-pub struct Classified {
+pub struct Classified<'t> {
     pub node: NodeIndex,
+    pub record: &'t NodeRecord,
     pub l3: u16,
     pub flow: u32,
     pub ip: ipv4::Words,
@@ -32,7 +32,7 @@ pub struct Incoming {
 }
 
 #[inline(always)]
-pub fn from_node(cx: &Context<'_>, meta: &Meta, it: FromNode) -> Result<Classified, Exit> {
+pub fn from_node<'t>(cx: &Context<'t>, meta: &Meta, it: FromNode) -> Result<Classified<'t>, Exit> {
     let port = cx.topology.port(meta.port).ok_or(Drop::UnknownNode)?;
     let vlan = tag(&it.link, meta).ok_or(Drop::EthertypeVlan)?;
     let node = port
@@ -57,11 +57,12 @@ pub fn from_node(cx: &Context<'_>, meta: &Meta, it: FromNode) -> Result<Classifi
         });
     }
     let record = cx.topology.node(node).ok_or(Drop::UnknownNode)?;
-    if it.link.destination != virtual_mac::of(Kind::Node, record.vni, ip.dst) {
+    if it.link.destination != record.neighbors.member(ip.dst) {
         return Err(Drop::MacMismatch.into());
     }
     Ok(Classified {
         node,
+        record,
         l3: it.link.len as u16,
         flow,
         ip: words,

@@ -69,18 +69,18 @@ impl<'a, P: Packet> Cutting<'a, P> {
             at += n;
             left -= n;
         }
+        let topology = self.cx.topology;
+        let record = topology.node(self.cut.node).ok_or(Drop::UnknownNode)?;
         let permitted = Permitted {
             node: self.cut.node,
+            record,
+            vnet: topology.vnet(record.vnet).ok_or(Drop::UnknownNode)?,
             l3: 0,
             flow: self.cut.flow,
             key: self.cut.key,
             ip: piece.header.words(),
         };
-        let host = self
-            .cx
-            .topology
-            .host(self.cut.host)
-            .ok_or(Drop::NoMapping)?;
+        let host = topology.host(self.cut.host).ok_or(Drop::NoMapping)?;
         match rewrite::to_substrate(self.cx, &mut packet, &permitted, host) {
             Ok(Outcome::Send { port, .. }) => Ok((port, packet)),
             Err(Exit::Drop(why) | Exit::Refuse { why, .. }) => Err(why),

@@ -8,20 +8,21 @@ use crate::wire::{Vaddr, Vni};
 use super::authorize::{Permitted, Verified};
 use super::classify::Incoming;
 use super::results::Asked;
+use super::topology::NodeRecord;
 use super::{BURST, Context, Drop, Exit, Found, Party};
 
 /// Where a node's packet goes.
 #[derive(Clone, Copy, Debug)]
 pub struct Onward<'a> {
-    pub sent: &'a Permitted,
-    pub to: Place,
+    pub sent: &'a Permitted<'a>,
+    pub to: Place<'a>,
 }
 
 /// A host of the substrate, or a node of our own.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Place {
+#[derive(Clone, Copy, Debug)]
+pub enum Place<'a> {
     Host(HostIndex),
-    Node(NodeIndex),
+    Node(NodeIndex, &'a NodeRecord),
 }
 
 /// Which of our nodes a substrate packet is for.
@@ -29,12 +30,13 @@ pub enum Place {
 pub struct Inward<'a> {
     pub incoming: &'a Incoming,
     pub node: NodeIndex,
+    pub record: &'a NodeRecord,
 }
 
 /// Fills keys that nobody asks for: vni 0 is in no table.
 const NOBODY: Key = Key::new(0, 0);
 
-pub fn destinations(cx: &Context<'_>, asked: &Asked<Permitted>) -> Found<BURST> {
+pub fn destinations(cx: &Context<'_>, asked: &Asked<Permitted<'_>>) -> Found<BURST> {
     let mut keys = [NOBODY; BURST];
     let mut found = [None; BURST];
     for (key, (_, permitted)) in keys.iter_mut().zip(asked) {
@@ -65,17 +67,19 @@ pub fn both_ends(cx: &Context<'_>, asked: &Asked<Incoming>) -> Found<{ 2 * BURST
 
 #[inline(always)]
 pub fn onward<'a>(
-    cx: &Context<'_>,
-    it: &'a Permitted,
+    cx: &Context<'a>,
+    it: &'a Permitted<'a>,
     found: Option<Mapping>,
 ) -> Result<Onward<'a>, Exit> {
     let to = match found {
         Some(mapping) if !mapping.is_expired(cx.seconds) => match mapping.target {
             Target::Remote(host) => Place::Host(host),
-            Target::Local(node) if has(cx, node, Vni(it.key.vni()), Vaddr(it.key.vaddr())) => {
-                Place::Node(node)
+            Target::Local(node) => {
+                match having(cx, node, Vni(it.key.vni()), Vaddr(it.key.vaddr())) {
+                    Some(record) => Place::Node(node, record),
+                    None => return Err(Drop::NotLocal.into()),
+                }
             }
-            Target::Local(_) => return Err(Drop::NotLocal.into()),
             Target::Blackhole => return Err(Drop::Blackholed.into()),
             Target::Refused | Target::Side(_) => return Err(refused(it, Drop::Denied)),
         },
@@ -87,32 +91,42 @@ pub fn onward<'a>(
 
 #[inline(always)]
 pub fn inward<'a>(
-    cx: &Context<'_>,
+    cx: &Context<'a>,
     it: Verified<'a>,
     found: Option<Mapping>,
 ) -> Result<Inward<'a>, Exit> {
     let incoming = it.incoming;
-    match found.map(|mapping| mapping.target) {
-        Some(Target::Local(node)) if has(cx, node, incoming.vni, incoming.packet.dst()) => {
-            Ok(Inward { incoming, node })
-        }
-        _ => Err(Drop::NotLocal.into()),
+    let Some(Target::Local(node)) = found.map(|mapping| mapping.target) else {
+        return Err(Drop::NotLocal.into());
+    };
+    match having(cx, node, incoming.vni, incoming.packet.dst()) {
+        Some(record) => Ok(Inward {
+            incoming,
+            node,
+            record,
+        }),
+        None => Err(Drop::NotLocal.into()),
     }
 }
 
-/// Whether the node has the address in this vnet. Table and topology are two
+/// The node, if it has the address in this vnet. Table and topology are two
 /// things that change one after the other; a frame must not reach a wrong node
 /// in between.
-#[inline]
-fn has(cx: &Context<'_>, node: NodeIndex, vni: Vni, address: Vaddr) -> bool {
+#[inline(always)]
+fn having<'t>(
+    cx: &Context<'t>,
+    node: NodeIndex,
+    vni: Vni,
+    address: Vaddr,
+) -> Option<&'t NodeRecord> {
     let node = cx.topology.node(node);
-    node.is_some_and(|node| node.vni == vni && node.owns(address))
+    node.filter(|node| node.vni == vni && node.owns(address))
 }
 
 /// Nobody knows the destination yet: wait if somebody can be asked, else tell
 /// the sender.
 #[cold]
-fn missing(cx: &Context<'_>, it: &Permitted, why: Drop) -> Exit {
+fn missing(cx: &Context<'_>, it: &Permitted<'_>, why: Drop) -> Exit {
     if cx.topology.resolver {
         Exit::Hold {
             why,
@@ -125,7 +139,7 @@ fn missing(cx: &Context<'_>, it: &Permitted, why: Drop) -> Exit {
 }
 
 #[cold]
-fn refused(it: &Permitted, why: Drop) -> Exit {
+fn refused(it: &Permitted<'_>, why: Drop) -> Exit {
     Exit::Refuse {
         why,
         node: it.node,

@@ -7,7 +7,6 @@ use crate::packet::{NoRoom, Packet};
 use crate::siit::fragment::{Fit, fit};
 use crate::siit::{self, Inbound, Outbound};
 use crate::wire::ethernet::{self, ethertype};
-use crate::wire::virtual_mac::{self, Kind};
 use crate::wire::{Saddr, Vaddr, Vni, flow, ipv4};
 
 use super::authorize::Permitted;
@@ -41,7 +40,7 @@ pub fn onward<P: Packet>(
 ) -> Result<Outcome, Exit> {
     match it.to {
         Place::Host(host) => to_host(cx, packet, it.sent, host),
-        Place::Node(node) => to_neighbor(cx, packet, it.sent, node),
+        Place::Node(node, record) => to_neighbor(cx, packet, it.sent, (node, record)),
     }
 }
 
@@ -49,7 +48,7 @@ pub fn onward<P: Packet>(
 fn to_host<P: Packet>(
     cx: &Context<'_>,
     packet: &mut P,
-    it: &Permitted,
+    it: &Permitted<'_>,
     index: HostIndex,
 ) -> Result<Outcome, Exit> {
     let host = cx.topology.host(index).ok_or(Drop::NoMapping)?;
@@ -76,11 +75,10 @@ fn to_host<P: Packet>(
 pub fn to_substrate<P: Packet>(
     cx: &Context<'_>,
     packet: &mut P,
-    it: &Permitted,
+    it: &Permitted<'_>,
     host: &HostRecord,
 ) -> Result<Outcome, Exit> {
-    let node = cx.topology.node(it.node).ok_or(Drop::UnknownNode)?;
-    let vnet = cx.topology.vnet(node.vnet).ok_or(Drop::UnknownNode)?;
+    let (node, vnet) = (it.record, it.vnet);
     let hop = cx.topology.hop(host, it.flow).ok_or(Drop::NoNeighbor)?;
     let (l3, ip) = (usize::from(it.l3), it.ip.header());
     packet.truncate(l3 + usize::from(ip.total_len));
@@ -115,11 +113,10 @@ pub fn to_substrate<P: Packet>(
 fn to_neighbor<P: Packet>(
     cx: &Context<'_>,
     packet: &mut P,
-    it: &Permitted,
-    index: NodeIndex,
+    it: &Permitted<'_>,
+    (index, node): (NodeIndex, &NodeRecord),
 ) -> Result<Outcome, Exit> {
     let ip = it.ip.header();
-    let node = cx.topology.node(index).ok_or(Drop::NotLocal)?;
     let link = link_to(node, index, ip.src)?;
     let port = cx.topology.port(node.port).ok_or(Drop::NotLocal)?;
     if ip.total_len > port.mtu {
@@ -147,7 +144,7 @@ pub fn inward<P: Packet>(
     i: usize,
 ) -> Result<Outcome, Exit> {
     let arrived = &it.incoming.packet;
-    let node = cx.topology.node(it.node).ok_or(Drop::NotLocal)?;
+    let node = it.record;
     let link = link_to(node, it.node, arrived.src())?;
     let port = cx.topology.port(node.port).ok_or(Drop::NotLocal)?;
     if usize::from(arrived.payload_len) + ipv4::HEADER_LEN > usize::from(port.mtu) {
@@ -178,7 +175,7 @@ fn link_to(node: &NodeRecord, index: NodeIndex, source: Vaddr) -> Result<etherne
     };
     Ok(ethernet::Header {
         destination,
-        source: virtual_mac::of(Kind::Node, node.vni, source),
+        source: node.neighbors.member(source),
         vlan: (node.vlan != 0).then_some(node.vlan),
         ethertype: ethertype::IPV4,
         len: 0,

@@ -47,7 +47,7 @@ impl Tell for FromSubstrate {
     }
 }
 
-impl Tell for Classified {
+impl Tell for Classified<'_> {
     fn tell(&self, topology: &Topology, out: &mut impl Write) -> fmt::Result {
         write!(out, "from node {}", whose(topology, self.node))
     }
@@ -67,7 +67,7 @@ impl Tell for Incoming {
     }
 }
 
-impl Tell for Permitted {
+impl Tell for Permitted<'_> {
     fn tell(&self, _: &Topology, out: &mut impl Write) -> fmt::Result {
         write!(out, "may use {}", self.ip.header().src)
     }
@@ -82,7 +82,7 @@ impl Tell for Verified<'_> {
 impl Tell for Onward<'_> {
     fn tell(&self, topology: &Topology, out: &mut impl Write) -> fmt::Result {
         match self.to {
-            Place::Node(node) => write!(out, "node {} of this host", whose(topology, node)),
+            Place::Node(node, _) => write!(out, "node {} of this host", whose(topology, node)),
             Place::Host(host) => match topology.host(host) {
                 Some(host) => write!(out, "host {} {}", host.name, host.locator),
                 None => out.write_str("a host that is gone"),

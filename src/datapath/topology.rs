@@ -14,6 +14,7 @@ use crate::mapping::{HostIndex, NodeIndex};
 use crate::model::{Dscp, Mode, Role, Verify};
 use crate::wire::address::Prefix4;
 use crate::wire::ethernet;
+use crate::wire::virtual_mac::Family;
 use crate::wire::{Layout, Locator, Mac, Saddr, Vaddr, Vni};
 
 /// A worker's whole view of the world, mappings apart.
@@ -143,6 +144,8 @@ pub struct NodeRecord {
     /// Its address in the substrate, IPv4 part zero; another source address of
     /// the node is put into it.
     pub saddr: Saddr,
+    /// What the MACs of other nodes of its vnet begin with.
+    pub neighbors: Family,
     /// Sum of locator and vni on the source side and of the vni on the
     /// destination side: what does not depend on the destination host.
     pub checksum_part: u16,

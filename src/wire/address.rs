@@ -186,10 +186,13 @@ pub struct Prefix4 {
 }
 
 impl Prefix4 {
+    /// The mask of a length from 0 to 32.
+    #[inline(always)]
     pub const fn mask(len: u8) -> u32 {
-        if len == 0 { 0 } else { u32::MAX << (32 - len) }
+        (u64::MAX << (32 - len as u32)) as u32
     }
 
+    #[inline(always)]
     pub fn contains(self, address: Vaddr) -> bool {
         address.0 & Prefix4::mask(self.len) == self.address.0
     }

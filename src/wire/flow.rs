@@ -24,14 +24,19 @@ pub fn hash(header: &ipv4::Header, payload: &[u8]) -> u32 {
         _ => 0,
     };
     let addresses = u64::from(header.src.0) << 32 | u64::from(header.dst.0);
-    // Multiply-xorshift: the constants are odd with bits well spread (those of
-    // splitmix64); the shift brings high bits back to where the next multiply
-    // carries them up.
-    let mixed = addresses.wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let mixed = mixed ^ mixed >> 32 ^ (u64::from(ports) << 8 | u64::from(header.protocol));
-    let mixed = mixed.wrapping_mul(0x94d0_49bb_1331_11eb);
-    let mixed = (mixed ^ mixed >> 29).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    (mixed >> 32) as u32
+    let rest = u64::from(ports) << 8 | u64::from(header.protocol);
+    // Each product carries every bit of both sides to its middle, and folding
+    // its halves brings the middle everywhere. The constants have their bits
+    // well spread, so that no side is ever nearly zero.
+    let mixed = fold(addresses ^ 0xbf58_476d_1ce4_e5b9, 0x94d0_49bb_1331_11eb);
+    (fold(mixed ^ rest, 0x9e37_79b9_7f4a_7c15) >> 16) as u32
+}
+
+/// The full product, its halves folded.
+#[inline(always)]
+fn fold(a: u64, b: u64) -> u64 {
+    let product = u128::from(a) * u128::from(b);
+    product as u64 ^ (product >> 64) as u64
 }
 
 /// The bits of a hash that go into the flow label: the upper ones, so that

@@ -21,12 +21,29 @@ pub enum Kind {
     Router = 0x72,
 }
 
+/// The MACs of one kind in one network: what they begin with.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Family([u8; 2]);
+
+impl Family {
+    #[inline]
+    pub fn new(kind: Kind, vni: Vni) -> Family {
+        Family([kind as u8, fold(vni)])
+    }
+
+    /// The one of `vaddr`.
+    #[inline(always)]
+    pub fn member(self, vaddr: Vaddr) -> Mac {
+        let word = u64::from(u16::from_be_bytes(self.0)) << 48 | u64::from(vaddr.0) << 16;
+        let [mac @ .., _, _] = word.to_be_bytes();
+        Mac(mac)
+    }
+}
+
 /// The MAC of `vaddr` in network `vni`.
-#[inline(always)]
+#[inline]
 pub fn of(kind: Kind, vni: Vni, vaddr: Vaddr) -> Mac {
-    let word = (kind as u64) << 56 | u64::from(fold(vni)) << 48 | u64::from(vaddr.0) << 16;
-    let [mac @ .., _, _] = word.to_be_bytes();
-    Mac(mac)
+    Family::new(kind, vni).member(vaddr)
 }
 
 /// Whose MAC it is in network `vni`; `None` if it is not one of that network's.

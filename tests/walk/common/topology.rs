@@ -12,6 +12,7 @@ use weft::datapath::topology::{
 use weft::mapping::{HostIndex, Key, Mapping, NodeIndex, Target};
 use weft::model::{Dscp, Mode, Role, Verify};
 use weft::wire::ethernet::{self, ethertype};
+use weft::wire::virtual_mac::{Family, Kind};
 use weft::wire::{Layout, Locator, Mac, Saddr, Vaddr, Vni, checksum};
 
 use super::Setup;
@@ -142,6 +143,7 @@ pub fn node(
         vlan,
         mac: Some(mac),
         prefixes: Vec::new(),
+        neighbors: Family::new(Kind::Node, vni),
         saddr: layout.compose(own, vni, Vaddr(0)),
         checksum_part: checksum::fold(layout.checksum_part(own, vni) + vni_alone),
     }
