@@ -7,9 +7,11 @@
 //! nothing of it: they keep to the old table, which stays complete, until the
 //! new one is complete too and takes its place by one pointer. No call does
 //! more than a bounded amount of work, no reader ever looks in two tables.
+//! Before anything is carried over, the new table's pages are made in the same
+//! small steps: the first thousand groups would touch all of them.
 //! The price is memory for both while it lasts, and that the old table must
-//! have room meanwhile: at two groups per insertion it ends at most four
-//! hundredths above the threshold.
+//! have room meanwhile: at two groups or pages per insertion it ends at most
+//! six hundredths above the threshold.
 
 use super::{
     InsertError, Progress,
@@ -55,6 +57,8 @@ pub(super) struct RawWriter {
 /// The larger table to come.
 struct Next {
     table: Table,
+    /// Pages of it made so far; `None` when all are.
+    pages: Option<usize>,
     /// Groups of the old table carried over so far.
     carried: usize,
 }
@@ -226,7 +230,8 @@ impl RawWriter {
         }
         // Keys that met by accident, or by somebody's patience, part again.
         let table = Table::new(entries, Seed::random()).ok_or(InsertError::Memory { entries })?;
-        self.next = Some(Next { table, carried: 0 });
+        let (pages, carried) = (Some(0), 0);
+        self.next = Some(Next { table, pages, carried });
         Ok(())
     }
 
@@ -250,9 +255,19 @@ impl RawWriter {
         }
     }
 
-    /// Copies up to `budget` more groups to the next table.
+    /// Makes up to `budget` pages of the next table, or copies up to `budget`
+    /// more groups to it.
     fn carry(&mut self, budget: usize) {
         let Some(next) = &mut self.next else { return };
+        if let Some(pages) = &mut next.pages {
+            let made = next.table.populate(*pages, budget);
+            *pages += made;
+            // All at once is what somebody waits for: then it goes on.
+            if made > 0 && budget < usize::MAX {
+                return;
+            }
+            next.pages = None;
+        }
         let table = self.table.current();
         let end = table.group_count().min(next.carried.saturating_add(budget));
         let mut fits = true;
@@ -284,6 +299,7 @@ impl RawWriter {
             Err(refused) => {
                 self.next = Some(Next {
                     table: refused.value,
+                    pages: None,
                     carried: complete,
                 });
                 Err(refused.busy)

@@ -3,6 +3,8 @@
 //! A table of a million entries is tens of megabytes. Taken from the heap it
 //! may have to be cleared by hand, milliseconds at a time, in the thread that
 //! answers ARP; anonymous pages are cleared by the kernel when first touched.
+//! A table that has just begun to grow is touched everywhere at once, so its
+//! pages are asked for ahead, a few at a time ([`Region::populate`]).
 //!
 //! Giving them back takes as long (a large table has ten thousands of pages),
 //! so a region goes back in pieces: one when it is dropped, the others by
@@ -31,7 +33,7 @@ mod system {
         sync::{Mutex, PoisonError},
     };
 
-    use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
+    use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous, munmap};
 
     use super::Zeroed;
 
@@ -59,7 +61,26 @@ mod system {
             let start = NonNull::new(start.ok()?.cast())?;
             Some(Self { start, len })
         }
+
+        /// Has the kernel make up to `pages` pages from page `from` on; returns
+        /// how many pages there were to make.
+        pub(in super::super) fn populate(&mut self, from: usize, pages: usize) -> usize {
+            let all = (self.len * size_of::<T>()).div_ceil(PAGE);
+            let pages = pages.min(all.saturating_sub(from));
+            if pages > 0 {
+                let start = self.start.cast::<u8>().as_ptr().wrapping_add(from * PAGE);
+                // Where the kernel is too old for it, or short of memory, the
+                // pages are made when they are touched.
+                // SAFETY: within the mapping, which ends at a page's end; what
+                // is in its pages does not change.
+                let _ = unsafe { madvise(start.cast(), pages * PAGE, Advice::LinuxPopulateWrite) };
+            }
+            pages
+        }
     }
+
+    /// The kernel's, or a part of it.
+    const PAGE: usize = 4096;
 
     impl<T> Deref for Region<T> {
         type Target = [T];
@@ -152,6 +173,10 @@ mod model {
         pub(in super::super) fn new(len: usize) -> Option<Self> {
             Some(Self((0..len).map(|_| T::zero()).collect()))
         }
+
+        pub(in super::super) fn populate(&mut self, _from: usize, _pages: usize) -> usize {
+            0
+        }
     }
 
     impl<T> Deref for Region<T> {
@@ -188,6 +213,11 @@ mod tests {
     fn pages_are_zero_and_large_regions_go_back_in_pieces() {
         let len = 3 * PIECE / 8 + 1;
         let mut region = Region::<u64>::new(len).unwrap();
+        assert!(region.iter().all(|&word| word == 0));
+        let pages = 3 * PIECE / 4096 + 1;
+        assert_eq!(region.populate(0, 5), 5);
+        assert_eq!(region.populate(5, usize::MAX), pages - 5);
+        assert_eq!(region.populate(pages, 1), 0);
         assert!(region.iter().all(|&word| word == 0));
         let last = len - 1;
         region[last] = 7;

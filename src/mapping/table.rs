@@ -168,6 +168,22 @@ impl Table {
         })
     }
 
+    /// Has up to `pages` pages made before they are touched, from page `from`
+    /// of all on; returns how many there were to make.
+    pub(super) fn populate(&mut self, from: usize, pages: usize) -> usize {
+        let parts = [
+            size_of_val(&*self.groups).div_ceil(4096),
+            size_of_val(&*self.entries).div_ceil(4096),
+        ];
+        if from < parts[0] {
+            self.groups.populate(from, pages)
+        } else if from < parts[0] + parts[1] {
+            self.entries.populate(from - parts[0], pages)
+        } else {
+            self.passed.populate(from - parts[0] - parts[1], pages)
+        }
+    }
+
     /// Blocks of a table that need not grow below `entries`.
     pub(super) fn blocks_for(entries: usize) -> usize {
         entries.div_ceil(BLOCK_ROOM).max(1)
