@@ -2,8 +2,11 @@
 //!
 //! Sixty-four tables instead of one, because a table that grows is rehashed in
 //! one go: a shard of a million takes a fraction of a millisecond, the whole
-//! would stop the control thread for tens of them. For the same reason every
-//! walk over all mappings (sweep, expiry, listing) goes by a cursor in steps.
+//! would stop the control thread for tens of them. Shards of equal shares would
+//! all grow at the same moment and win nothing, so their shares differ: from
+//! the first to the last by nearly a factor of two, in equal steps of the
+//! logarithm, and one grows after the other. For the same reason every walk
+//! over all mappings (sweep, expiry, listing) goes by a cursor in steps.
 
 use hashbrown::{HashMap, HashTable};
 
@@ -32,8 +35,27 @@ impl Key {
 }
 
 fn shard_of(hash: u64) -> usize {
-    (hash >> 40) as usize % SHARDS
+    usize::from(SHARES[(hash >> 40) as usize % SHARES.len()])
 }
+
+/// The shard of each of 4096 parts of all hashes: shard n gets those between
+/// 2^(n/64) - 1 and 2^((n+1)/64) - 1.
+static SHARES: [u8; 4096] = {
+    // 2^(1/64)
+    const STEP: f64 = 1.010_889_286_051_700_5;
+    let mut shares = [0; 4096];
+    let (mut shard, mut end) = (0, STEP);
+    let mut part = 0;
+    while part < shares.len() {
+        if 1.0 + part as f64 / shares.len() as f64 >= end && shard + 1 < SHARDS as u8 {
+            shard += 1;
+            end *= STEP;
+        }
+        shares[part] = shard;
+        part += 1;
+    }
+    shares
+};
 
 /// One stored mapping. `meta` holds the revision (53 bits), the origin (2),
 /// the sync mark (1) and the prefix length (6).
@@ -436,6 +458,29 @@ mod tests {
         assert_eq!(host(0x0a00_0004), Some(1));
         assert_eq!(host(0x0b00_0004), Some(0));
         assert!(all.longest(Vni(1), Vaddr(0)).is_none());
+    }
+
+    #[test]
+    fn shards_do_not_grow_all_at_once() {
+        let mut all = Mappings::default();
+        let mut most = 0;
+        for batch in 0..256 {
+            let before: Vec<usize> = all.shards.iter().map(HashTable::capacity).collect();
+            for n in batch * 1000..(batch + 1) * 1000 {
+                let origin = Origin::Agent;
+                all.put(Slot::new(key(0x0a80_0000 + n, 32), 0, None, origin, 1, false));
+            }
+            let moved = all.shards.iter().zip(&before);
+            let grown = moved.filter(|(shard, before)| shard.capacity() != **before);
+            // Entries that had to move in this batch.
+            let moved: usize = grown.map(|(_, before)| before).sum();
+            if batch >= 64 {
+                most = most.max(moved);
+            }
+        }
+        assert!(most < 256_000 / 8, "{most} entries moved in one batch");
+        let (first, last) = (all.shards[0].len(), all.shards[SHARDS - 1].len());
+        assert!(first * 3 / 2 < last && last < first * 5 / 2, "{first} {last}");
     }
 
     #[test]
