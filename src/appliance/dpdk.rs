@@ -56,18 +56,17 @@ pub(super) fn eal_config(config: &Config, no_huge: bool) -> EalConfig {
 }
 
 /// The ports' devices, and those that a bonding device is made of: the EAL
-/// looks for none that it is not told of.
+/// looks for none that it is not told of. Members with arguments of their own
+/// are in `eal_args`.
 fn devices(config: &Config) -> Vec<String> {
-    let ports = || config.port.iter().map(|port| port.device.clone());
-    // `slave` until DPDK 23.07, `member` since.
-    let members = ports().flat_map(|device| {
-        let names = device.split(',').filter_map(|argument| {
-            let (key, name) = argument.split_once('=')?;
-            matches!(key, "slave" | "member").then(|| name.to_owned())
-        });
-        names.collect::<Vec<_>>()
-    });
-    members.chain(ports()).collect()
+    let ports = || config.port.iter().map(|port| port.device.as_str());
+    let made = |name: &str| {
+        let mut args = config.runtime.eal_args.iter();
+        args.any(|arg| config::check::device::made_by(arg).is_some_and(|made| made == name))
+    };
+    let members = ports().flat_map(config::check::device::members);
+    let members = members.filter(|name| !made(name));
+    members.chain(ports()).map(str::to_owned).collect()
 }
 
 /// What the file says, and what its devices need.

@@ -39,6 +39,21 @@ pub fn argument<'a>(device: &'a str, key: &str) -> Option<&'a str> {
     arguments.find_map(|argument| argument.strip_prefix(key)?.strip_prefix('='))
 }
 
+/// The devices that a bonding device joins, as its arguments name them
+/// (`slave` until DPDK 23.11, `member` since).
+pub fn members(device: &str) -> impl Iterator<Item = &str> {
+    let arguments = device.split(',').skip(1);
+    arguments.filter_map(|argument| match argument.split_once('=') {
+        Some(("slave" | "member", name)) => Some(name),
+        _ => None,
+    })
+}
+
+/// The device that an argument of the EAL makes: `--vdev=net_tap8,iface=a`.
+pub fn made_by(arg: &str) -> Option<String> {
+    arg.strip_prefix("--vdev=").map(identity)
+}
+
 /// `0000:17:00.0`, with or without the domain.
 fn is_pci(id: &str) -> bool {
     let hex = |part: &str, len| part.len() == len && part.bytes().all(|b| b.is_ascii_hexdigit());
@@ -73,6 +88,16 @@ mod tests {
         assert!(!is_pci("17:00.8"));
         assert!(!is_pci("1:00.0"));
         assert!(!is_pci("00000:17:00.0"));
+    }
+
+    #[test]
+    fn members_of_a_bonding_device() {
+        let device = "net_bonding0,mode=1,slave=0000:17:00.0,slave=net_tap0,member=17:00.1,x";
+        let all: Vec<_> = members(device).collect();
+        assert_eq!(all, ["0000:17:00.0", "net_tap0", "17:00.1"]);
+        assert_eq!(members("net_tap0,iface=slave").count(), 0);
+        assert_eq!(made_by("--vdev=net_tap0,iface=a").as_deref(), Some("net_tap0"));
+        assert_eq!(made_by("--log-level=debug"), None);
     }
 
     #[test]

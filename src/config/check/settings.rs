@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use super::{Findings, in_range, name};
-use crate::config::{Config, Control, Idle, Limits, Runtime};
+use super::{Findings, device, in_range, name};
+use crate::config::{Config, Control, Idle, Limits};
 use crate::wire::Layout;
 
 /// `sun_path` has 108 bytes, one of them the closing zero.
@@ -34,7 +34,7 @@ pub(super) fn check(config: &Config, out: &mut Findings) {
         out.hinted("layout".to_owned(), message, "use `p72` or `p64`");
     }
     in_range(|| "mtu".to_owned(), "", "mtu", config.mtu.into(), out);
-    runtime(&config.runtime, out);
+    runtime(config, out);
     control(&config.control, out);
     limits(&config.limits, out);
     fill(config, out);
@@ -61,7 +61,8 @@ fn absolute(path: &str, file: &Path, out: &mut Findings) {
     }
 }
 
-fn runtime(runtime: &Runtime, out: &mut Findings) {
+fn runtime(config: &Config, out: &mut Findings) {
+    let runtime = &config.runtime;
     ranges(
         "runtime",
         "Runtime",
@@ -101,8 +102,17 @@ fn runtime(runtime: &Runtime, out: &mut Findings) {
         name(|| "runtime.file_prefix".to_owned(), prefix, out);
     }
     for (index, arg) in runtime.eal_args.iter().enumerate() {
-        eal_arg(format!("runtime.eal_args[{index}]"), arg, out);
+        if !makes_a_member(config, arg) {
+            eal_arg(format!("runtime.eal_args[{index}]"), arg, out);
+        }
     }
+}
+
+/// `--vdev=net_af_packet8,iface=eth1` of a virtual device that a bonding
+/// device joins: it is no port, so nothing else could say it.
+fn makes_a_member(config: &Config, arg: &str) -> bool {
+    let mut joined = config.port.iter().flat_map(|p| device::members(&p.device));
+    device::made_by(arg).is_some_and(|made| joined.any(|name| name == made))
 }
 
 fn eal_arg(path: String, arg: &str, out: &mut Findings) {
