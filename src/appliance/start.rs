@@ -80,8 +80,8 @@ pub fn run(path: &Path, options: Options) -> Result<(), Error> {
         log::warn!("{warning}");
     }
     let signals = signals()?;
-    let (journal, recovered) = open_journal(&config)?;
-    let server = Server::bind(server_config(&config)?, journal)?;
+    let mut server = Server::bind(server_config(&config)?, None)?;
+    let recovered = open_journal(&config, &mut server)?;
     let metrics = listen_for_scrapers(&config)?;
     super::stale::remove_sockets(config.port.iter().map(|port| port.device.as_str()));
     let eal = Eal::init(&eal_config(&config, options.no_huge))?;
@@ -132,15 +132,16 @@ fn signals() -> Result<Arc<Signals>, Error> {
 
 type Recovered = Option<crate::control::journal::Recovered>;
 
-fn open_journal(config: &Config) -> Result<(Option<Journal>, Recovered), Error> {
+fn open_journal(config: &Config, server: &mut Server) -> Result<Recovered, Error> {
     let Some(path) = &config.state.journal else {
-        return Ok((None, None));
+        return Ok(None);
     };
     let (journal, recovered) = Journal::open(path).map_err(|error| Error::State {
         path: path.clone(),
         message: format!("cannot be used as journal: {error}"),
     })?;
-    Ok((Some(journal), Some(recovered)))
+    server.keep(journal);
+    Ok(Some(recovered))
 }
 
 fn server_config(config: &Config) -> Result<ServerConfig, Error> {

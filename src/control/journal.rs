@@ -16,10 +16,11 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
 use super::proto::{Change, JournalReport};
@@ -116,9 +117,10 @@ pub struct Journal {
 
 impl Journal {
     /// Opens or creates; a torn tail is cut off and kept beside the journal,
-    /// with the extension `torn`.
+    /// with the extension `torn`. A journal has one owner: what looks torn may
+    /// be what another one is writing.
     pub fn open(path: &Path) -> io::Result<(Journal, Recovered)> {
-        let mut file = open(path)?;
+        let mut file = open_alone(path)?;
         let mut text = Vec::new();
         file.read_to_end(&mut text)?;
         let (lines, good, reason) = read_lines(&text);
@@ -224,6 +226,7 @@ impl Journal {
             .append(true)
             .mode(0o600)
             .open(fresh)?;
+        lock(&file)?;
         file.set_len(0)?;
         let mut length = 0;
         let mut records = 0;
@@ -263,6 +266,27 @@ fn open(path: &Path) -> io::Result<File> {
         .create(true)
         .mode(0o600)
         .open(path)
+}
+
+/// Opens, and locks against other appliances. The file locked must be the one
+/// at that path still: its owner may have put a snapshot there in between.
+fn open_alone(path: &Path) -> io::Result<File> {
+    loop {
+        let file = open(path)?;
+        lock(&file)?;
+        let (ours, there) = (file.metadata()?, fs::metadata(path)?);
+        if (ours.dev(), ours.ino()) == (there.dev(), there.ino()) {
+            return Ok(file);
+        }
+    }
+}
+
+/// As long as the file is open; a killed owner's lock goes with it.
+fn lock(file: &File) -> io::Result<()> {
+    flock(file, FlockOperation::NonBlockingLockExclusive).map_err(|error| match error {
+        rustix::io::Errno::WOULDBLOCK => io::Error::other("another appliance uses it"),
+        other => other.into(),
+    })
 }
 
 /// A new or renamed file is there after a crash only if its directory is.

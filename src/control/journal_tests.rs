@@ -42,6 +42,7 @@ fn what_was_committed_is_there_again_at_every_cut() {
         journal.commit().unwrap();
         ends.push(fs::metadata(&path).unwrap().len());
     }
+    drop(journal);
     let whole = fs::read(&path).unwrap();
     for cut in 0..=whole.len() {
         fs::write(&path, &whole[..cut]).unwrap();
@@ -69,6 +70,7 @@ fn any_changed_byte_is_found() {
     let (mut journal, _) = Journal::open(&path).unwrap();
     journal.append(set("Z", 1)).unwrap();
     journal.commit().unwrap();
+    drop(journal);
     let whole = fs::read(&path).unwrap();
     for at in 0..whole.len() {
         let mut bytes = whole.clone();
@@ -146,7 +148,8 @@ fn a_snapshot_holds_what_is_and_what_is_hidden() {
         journal.append(set("Z", n)).unwrap();
         journal.commit().unwrap();
     }
-    let (_, recovered) = Journal::open(&path).unwrap();
+    drop(journal);
+    let (mut journal, recovered) = Journal::open(&path).unwrap();
     let mut store = store();
     assert!(recovered.replay(&mut store, 0).is_empty());
     let before = journal.report().bytes;
@@ -160,6 +163,13 @@ fn a_snapshot_holds_what_is_and_what_is_hidden() {
         })])
         .unwrap();
     journal.commit().unwrap();
+    // The new file is locked as the old one was.
+    let refused = Journal::open(&path).unwrap_err();
+    assert!(
+        refused.to_string().contains("another appliance"),
+        "{refused}"
+    );
+    drop(journal);
     let (_, recovered) = Journal::open(&path).unwrap();
     assert_eq!((recovered.records(), recovered.torn.is_none()), (2, true));
     let mut again = self::store();

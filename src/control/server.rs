@@ -156,6 +156,11 @@ impl Server {
         })
     }
 
+    /// From now on operators' changes are kept there.
+    pub fn keep(&mut self, journal: Journal) {
+        self.journal = Some(journal);
+    }
+
     /// Serves on a socket that is listening already, handed over by a process
     /// that keeps the path and its lock.
     pub fn from_listener(

@@ -287,6 +287,7 @@ fn what_the_operator_made_of_the_files_objects_comes_back() {
     assert_eq!(state(&again).1.len(), 2);
     // The snapshot says the same.
     journal.compact(&again, 1000).unwrap();
+    drop(journal);
     let (_, recovered) = Journal::open(&path).unwrap();
     let mut third = with_file(&file());
     assert_eq!(recovered.replay(&mut third, 1000), Vec::<String>::new());

@@ -468,7 +468,14 @@ mod tests {
             let before: Vec<usize> = all.shards.iter().map(HashTable::capacity).collect();
             for n in batch * 1000..(batch + 1) * 1000 {
                 let origin = Origin::Agent;
-                all.put(Slot::new(key(0x0a80_0000 + n, 32), 0, None, origin, 1, false));
+                all.put(Slot::new(
+                    key(0x0a80_0000 + n, 32),
+                    0,
+                    None,
+                    origin,
+                    1,
+                    false,
+                ));
             }
             let moved = all.shards.iter().zip(&before);
             let grown = moved.filter(|(shard, before)| shard.capacity() != **before);
@@ -480,7 +487,10 @@ mod tests {
         }
         assert!(most < 256_000 / 8, "{most} entries moved in one batch");
         let (first, last) = (all.shards[0].len(), all.shards[SHARDS - 1].len());
-        assert!(first * 3 / 2 < last && last < first * 5 / 2, "{first} {last}");
+        assert!(
+            first * 3 / 2 < last && last < first * 5 / 2,
+            "{first} {last}"
+        );
     }
 
     #[test]
