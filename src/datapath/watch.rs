@@ -33,6 +33,8 @@ pub struct Filter {
 pub struct Glance {
     port: u16,
     vni: Option<Vni>,
+    /// Whose wire it came by: a node may write any address.
+    sender: Option<Vaddr>,
     ends: Option<(Vaddr, Vaddr)>,
     substrate: Option<(Saddr, Saddr)>,
 }
@@ -42,6 +44,7 @@ impl Glance {
         let mut glance = Glance {
             port: meta.port,
             vni: None,
+            sender: None,
             ends: None,
             substrate: None,
         };
@@ -55,9 +58,9 @@ impl Glance {
             ethertype::IPV4 | ethertype::ARP if port.role == Role::Node => {
                 let vlan = link.vlan.unwrap_or(meta.vlan);
                 let node = port.nodes.find(vlan, link.source);
-                glance.vni = node
-                    .and_then(|node| topology.node(node))
-                    .map(|node| node.vni);
+                let node = node.and_then(|node| topology.node(node));
+                glance.vni = node.map(|node| node.vni);
+                glance.sender = node.map(|node| node.vaddr);
                 glance.ends = match link.ethertype {
                     ethertype::ARP => arp_ends(rest),
                     _ => ipv4::Header::parse_unchecked(rest).map(|ip| (ip.src, ip.dst)),
@@ -85,9 +88,9 @@ impl Glance {
     pub fn matches(&self, topology: &Topology, filter: &Filter) -> bool {
         filter.port.is_none_or(|port| port == self.port)
             && filter.vni.is_none_or(|vni| self.vni == Some(vni))
-            && filter
-                .node
-                .is_none_or(|(vni, vaddr)| self.vni == Some(vni) && self.has(vaddr))
+            && filter.node.is_none_or(|(vni, vaddr)| {
+                self.vni == Some(vni) && (self.sender == Some(vaddr) || self.has(vaddr))
+            })
             && filter.address.is_none_or(|address| match address {
                 IpAddr::V4(address) => self.has(address.into()),
                 IpAddr::V6(address) => self.has_substrate(topology, address.octets()),

@@ -121,6 +121,29 @@ fn drops_are_seen_with_the_stage_and_the_reason() {
     assert_eq!(steps(short).len(), 1);
 }
 
+/// Who watches a node wants to see above all what it may not send.
+#[test]
+fn a_node_is_known_by_its_wire_whatever_it_writes() {
+    let topology = topology_r();
+    let spoofed = from_a(&Ip { src: C, ..hello() });
+    let meta = Meta {
+        port: PORT_A,
+        ..Meta::default()
+    };
+    let glance = Glance::at(&topology, &meta, &Buffer::new(&spoofed));
+    let of = |vaddr| Filter {
+        node: Some((Z, vaddr)),
+        ..Filter::default()
+    };
+    assert!(glance.matches(&topology, &of(A)));
+    assert!(glance.matches(&topology, &of(G)));
+    let twin = Filter {
+        node: Some((Y, A)),
+        ..Filter::default()
+    };
+    assert!(!glance.matches(&topology, &twin));
+}
+
 /// One filter, the frame before it is translated or when it arrives translated.
 #[test]
 fn filters_match_both_sides() {
