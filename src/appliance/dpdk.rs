@@ -1,6 +1,8 @@
 //! Devices on DPDK: opening them, handing queues to workers, asking them.
 
 use std::cell::RefCell;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use arrayvec::ArrayVec;
 use dpdk::Mbuf;
@@ -111,6 +113,8 @@ pub(super) struct Opened {
     pub(super) mac: Mac,
     pub(super) driver: String,
     pub(super) rx_queues: u16,
+    /// The kernel's interface below, where the driver does not look at it.
+    interface: Option<Interface>,
     rx: Vec<Option<RxQueue>>,
     tx: Vec<Option<TxQueue>>,
     tx_queues: u16,
@@ -168,6 +172,7 @@ pub(super) fn open(
     }
     Ok(Opened {
         mac: Mac(port.mac()?),
+        interface: Interface::below(&info.driver, &wanted.device),
         driver: info.driver,
         rx_queues: rx.len() as u16,
         tx_queues: tx.len() as u16,
@@ -214,10 +219,41 @@ impl Opened {
     }
 }
 
+/// An interface of the kernel that a driver with a packet socket uses. Such
+/// drivers of DPDK call the link up whatever happens to it, at least up to
+/// 22.11.
+#[derive(Debug)]
+struct Interface {
+    directory: PathBuf,
+    /// One of the same name that is made later is not the one in use.
+    index: String,
+}
+
+impl Interface {
+    /// `None` as well if it cannot be seen from here, as in a container with
+    /// another's `/sys`.
+    fn below(driver: &str, device: &str) -> Option<Interface> {
+        if !matches!(driver, "net_af_packet" | "net_af_xdp") {
+            return None;
+        }
+        let name = config::check::device::argument(device, "iface")?;
+        let directory = Path::new("/sys/class/net").join(name);
+        let index = fs::read_to_string(directory.join("ifindex")).ok()?;
+        Some(Interface { directory, index })
+    }
+
+    fn is_up(&self) -> bool {
+        let read = |file| fs::read_to_string(self.directory.join(file)).unwrap_or_default();
+        // Of an interface that is switched off the carrier cannot be read.
+        read("carrier").trim() == "1" && read("ifindex") == self.index
+    }
+}
+
 /// Control's handles of the ports.
 #[derive(Debug)]
 pub(super) struct DpdkDevices {
     ports: Vec<(Port, DeviceFacts)>,
+    interfaces: Vec<Option<Interface>>,
     pools: Vec<Mempool>,
     /// Links that could not be asked for, so that this is said once.
     silent: RefCell<Vec<bool>>,
@@ -225,9 +261,11 @@ pub(super) struct DpdkDevices {
 
 impl DpdkDevices {
     pub(super) fn new(opened: Vec<Opened>, pools: Vec<Mempool>) -> DpdkDevices {
+        let mut interfaces = Vec::new();
         let ports: Vec<_> = opened
             .into_iter()
             .map(|opened| {
+                interfaces.push(opened.interface);
                 let facts = DeviceFacts {
                     driver: opened.driver,
                     rx_queues: opened.rx_queues,
@@ -239,6 +277,7 @@ impl DpdkDevices {
         let silent = RefCell::new(vec![false; ports.len()]);
         DpdkDevices {
             ports,
+            interfaces,
             pools,
             silent,
         }
@@ -257,6 +296,11 @@ impl Devices for DpdkDevices {
         // is not there once it is given to another: its own end is always up.
         if self.ports[usize::from(port)].1.driver == "net_tap" {
             return Link { up: true, speed: 0 };
+        }
+        if let Some(interface) = &self.interfaces[usize::from(port)]
+            && !interface.is_up()
+        {
+            return Link::default();
         }
         match device.link() {
             Ok(link) => Link {
