@@ -6,7 +6,7 @@
 //! | `compile` | desired state, links and neighbours -> the workers' snapshot |
 //! | `plant` | the one writer of table and snapshot |
 //! | `answer` | what workers leave to the control thread |
-//! | `reports`, `explain`, `watchers` | what can be asked of a running appliance |
+//! | `reports`, `gauges`, `explain`, `watchers` | what can be asked of a running appliance |
 //! | `control` | the control thread's loop |
 //! | `devices` | what control asks devices; `dpdk` is the real ones |
 //! | `start` | the way up and the way down |
@@ -18,6 +18,7 @@ pub mod devices;
 #[cfg(feature = "dpdk")]
 mod dpdk;
 mod explain;
+mod gauges;
 #[cfg(feature = "dpdk")]
 mod group;
 pub mod logging;
