@@ -1,5 +1,6 @@
 """Load on the control socket at a given rate."""
 
+import random
 import threading
 import time
 
@@ -8,8 +9,8 @@ from .plan import BENCH_BASE as BASE
 
 
 class Updates:
-    """While entered, changes mappings at `rate` per second: the same
-    addresses in turn to host T and back to host S. Paced by the clock; what
+    """While entered, changes mappings at `rate` per second: addresses drawn
+    at random, all of them to host T and then back to host S. Paced by the clock; what
     was reached is in `rate` afterwards."""
 
     def __init__(self, path, rate, entries, batch=1000):
@@ -17,7 +18,7 @@ class Updates:
         self.rate = 0.0
         self.batch = batch
         self.client = control.Control(path, timeout=60.0)
-        spread = range(BASE, BASE + entries, max(1, entries // min(entries, 100_000)))
+        spread = random.Random(entries).sample(range(BASE, BASE + entries), min(entries, 100_000))
         self.lines = []
         for host in ("T", "S"):
             self.lines += control.mapping_lines("Z", host, spread, batch, first=2)

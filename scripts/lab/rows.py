@@ -198,9 +198,11 @@ class WeftRow:
             return reading
 
     def with_updates(self, appliance, client, settings, quiet, extra):
-        """The same again while mappings change."""
+        """The same again while mappings change: for half a minute in a full
+        measurement, so that tables are swept and memory given back meanwhile."""
+        seconds = settings.seconds if settings.seconds < 2 else 30.0
         with load.Updates(appliance.socket, self.updates, self.stream.entries) as updates:
-            busy = read(appliance, client, settings.seconds)
+            busy = read(appliance, client, seconds)
         extra["kept"] = busy.pps / quiet.pps
         extra["updates_per_second"] = updates.rate
         return busy
