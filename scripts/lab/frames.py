@@ -61,6 +61,14 @@ def ipv6_udp(src, dst, payload, flow=None, hop_limit=HOP_LIMIT):
     return head + src + dst + udp + struct.pack(">H", udp_checksum(total)) + payload
 
 
+def icmpv6(src, dst, kind, body):
+    """An ICMPv6 message as neighbours exchange them; addresses as sixteen bytes."""
+    message = bytes([kind, 0, 0, 0]) + body
+    total = checksum(sum16(src + dst) + 58 + len(message) + sum16(message))
+    head = struct.pack(">IHBB", 6 << 28, len(message), 58, 255)
+    return head + src + dst + message[:2] + struct.pack(">H", total) + body
+
+
 class Pcap:
     """Writes a capture file, microseconds, Ethernet."""
 

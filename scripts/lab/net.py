@@ -38,6 +38,11 @@ class Net:
     def name(self, short):
         return f"{self.run}-{short}"
 
+    @property
+    def shorts(self):
+        """Short names of the namespaces there are."""
+        return [name.removeprefix(f"{self.run}-") for name in self.names]
+
     def add(self, short, router=False):
         name = self.name(short)
         sh("ip", "netns", "add", name)

@@ -231,7 +231,11 @@ impl RawWriter {
         // Keys that met by accident, or by somebody's patience, part again.
         let table = Table::new(entries, Seed::random()).ok_or(InsertError::Memory { entries })?;
         let (pages, carried) = (Some(0), 0);
-        self.next = Some(Next { table, pages, carried });
+        self.next = Some(Next {
+            table,
+            pages,
+            carried,
+        });
         Ok(())
     }
 

@@ -11,11 +11,12 @@ class Case(unittest.TestCase):
 
     how = Plan()
     quick = False
+    make = World
     world = None
 
     @classmethod
     def setUpClass(cls):
-        cls.world = World(cls.how).start()
+        cls.world = cls.make(cls.how).start()
         cls.addClassCleanup(cls.world.close)
         cls.net = cls.world.net
         cls.r = cls.world.hosts["R"]
@@ -30,8 +31,8 @@ class Case(unittest.TestCase):
     def drops(self, host, name):
         return host.counters()[f"drop_{name}"]
 
-    def assert_ping(self, short, address, count=5, options=()):
-        answered, text = self.net.ping(short, address, count, options=options)
+    def assert_ping(self, short, address, count=5, options=(), interval=0.05):
+        answered, text = self.net.ping(short, address, count, interval, options=options)
         self.assertEqual(answered, count, f"{text}\n{self.world.drops()}")
 
     def assert_no_ping(self, short, address):

@@ -81,6 +81,16 @@ class Frames(Case):
         _, got = self.carry(bytes(packet))
         self.assertEqual(got[26:28], bytes(packet[26:28]))
 
+    def test_router_knows_two_routes_and_no_tenant(self):
+        routes = self.net.ip("router0", "-6", "route", "show", "proto", "boot").splitlines()
+        found = sorted(line.split()[0] for line in routes)
+        self.assertEqual(found, sorted(plan.LOCATOR[host] for host in "RS"))
+        links = self.net.ip("router0", "-br", "link", "show")
+        self.assertEqual(
+            sorted(line.split("@")[0].split()[0] for line in links.splitlines()),
+            ["lo", "weft-r", "weft-s"],
+        )
+
     def test_tshark_finds_no_fault(self):
         everything = self.world.wire("router0", "weft-r")
         self.assert_ping("a", "10.0.0.3", 5)

@@ -14,8 +14,8 @@ class Walk:
     """Tests of one world."""
 
     def test_ping_both_ways(self):
-        self.assert_ping("a", "10.0.0.3", 20)
-        self.assert_ping("g", "10.0.0.2", 20)
+        self.assert_ping("a", "10.0.0.3", 20, interval=0.02)
+        self.assert_ping("g", "10.0.0.2", 20, interval=0.02)
 
     def test_ping_on_the_same_host(self):
         before = self.r.counters()

@@ -1,12 +1,13 @@
 """Paced traffic with sequence numbers, and questions with the time their
 answers took."""
 
+import ipaddress
 import socket
 import struct
 import threading
 import time
 
-from lab import plan
+from lab import frames, plan
 
 
 class Paced:
@@ -84,23 +85,21 @@ class Paced:
 
 
 class Asked:
-    """ARP questions of a node, and the seconds until each was answered."""
+    """Questions of the same kind, and the seconds until each was answered.
+    `question` is the frame, `is_answer` knows the answer among others."""
 
-    def __init__(self, wire, mac, own, target):
-        self.wire, self.mac, self.own, self.target = wire, mac, own, target
+    def __init__(self, wire, question, is_answer):
+        self.wire, self.question, self.is_answer = wire, question, is_answer
         self.times = []
         self.unanswered = 0
 
     def ask(self, timeout=1.0):
-        own = plan.v4(self.own).to_bytes(4, "big")
-        target = plan.v4(self.target).to_bytes(4, "big")
-        body = struct.pack(">HHBBH", 1, 0x0800, 6, 4, 1) + self.mac + own + bytes(6) + target
         self.wire.clear()
         start = time.monotonic()
-        self.wire.send((b"\xff" * 6 + self.mac + b"\x08\x06" + body).ljust(60, b"\0"))
+        self.wire.send(self.question)
         while time.monotonic() - start < timeout:
             for when, out, frame in list(self.wire.frames):
-                if not out and frame[12:14] == b"\x08\x06" and frame[20:22] == b"\0\2":
+                if not out and self.is_answer(frame):
                     self.times.append(when - start)
                     return
             time.sleep(0.0002)
@@ -109,3 +108,31 @@ class Asked:
     def percentile(self, share):
         ordered = sorted(self.times)
         return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
+
+    def __str__(self):
+        median, high = self.percentile(0.5) * 1e3, self.percentile(0.99) * 1e3
+        return f"p50 {median:.2f} ms, p99 {high:.2f} ms of {len(self.times)}"
+
+
+def asked_by_arp(wire, mac, own, target):
+    """A node asks for another."""
+    own, target = plan.v4(own).to_bytes(4, "big"), plan.v4(target).to_bytes(4, "big")
+    body = struct.pack(">HHBBH", 1, 0x0800, 6, 4, 1) + mac + own + bytes(6) + target
+    question = (b"\xff" * 6 + mac + b"\x08\x06" + body).ljust(60, b"\0")
+    return Asked(wire, question, lambda f: f[12:14] == b"\x08\x06" and f[20:22] == b"\0\2")
+
+
+def asked_by_discovery(wire, mac, own, target):
+    """A router asks for the host's own address on their link."""
+    own, target = (ipaddress.IPv6Address(address).packed for address in (own, target))
+    group = ipaddress.IPv6Address("ff02::1:ff00:0").packed[:13] + target[13:]
+    body = bytes(4) + target + b"\x01\x01" + mac
+    message = frames.icmpv6(own, group, 135, body)
+    question = b"\x33\x33" + group[12:] + mac + b"\x86\xdd" + message
+
+    def is_answer(frame):
+        return frame[12:14] == b"\x86\xdd" and frame[20] == 58 and frame[54] == 136 and (
+            frame[62:78] == target
+        )
+
+    return Asked(wire, question, is_answer)

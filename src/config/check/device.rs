@@ -96,7 +96,10 @@ mod tests {
         let all: Vec<_> = members(device).collect();
         assert_eq!(all, ["0000:17:00.0", "net_tap0", "17:00.1"]);
         assert_eq!(members("net_tap0,iface=slave").count(), 0);
-        assert_eq!(made_by("--vdev=net_tap0,iface=a").as_deref(), Some("net_tap0"));
+        assert_eq!(
+            made_by("--vdev=net_tap0,iface=a").as_deref(),
+            Some("net_tap0")
+        );
         assert_eq!(made_by("--log-level=debug"), None);
     }
 
