@@ -181,7 +181,8 @@ class WeftRow:
         workers = [CORE, 0] if self.handoff else [CORE]
         config = appliance_config(workers, ports, bindings, self.mode)
         config["limits"] = {
-            "mappings": max(1 << 20, self.stream.entries),
+            # The nodes of this host count too.
+            "mappings": max(1 << 20, self.stream.entries + 1024),
             # All frames of the capture lie in buffers of their own.
             "mbufs": self.stream.count + (1 << 15) - 1,
         }
