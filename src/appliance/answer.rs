@@ -137,7 +137,7 @@ impl Plant {
     fn translate_error(&mut self, frame: &[u8], replies: &mut Replies) {
         let read = ethernet::Header::parse(frame).and_then(|link| {
             let packet = frame.get(link.len..)?;
-            let outer = ipv6::Header::parse_within(packet, packet.len()).ok()?;
+            let outer = ipv6::Header::parse(packet).ok()?;
             let end = ipv6::HEADER_LEN + usize::from(outer.payload_len);
             let message = packet.get(ipv6::HEADER_LEN..end)?;
             substrate_error::read(&outer, message, self.site.layout, &self.site.locator).ok()

@@ -67,7 +67,7 @@ pub fn to_arrive<'a>(
     if it.source_vni != it.vni {
         return Err(Drop::Denied.into());
     }
-    let came_from = cx.topology.layout.locator(&it.packet.header.src);
+    let came_from = cx.topology.layout.locator(&it.packet.words.src);
     let host_is = |host: HostIndex| {
         cx.topology
             .host(host)

@@ -115,7 +115,7 @@ pub fn from_substrate<P: Packet>(
             cx,
             port,
             it.link.destination,
-            (ip.dst, ip.next_header),
+            (ip.dst, ip.header().next_header),
         ));
     }
     if packet.is_shared() {
@@ -125,30 +125,12 @@ pub fn from_substrate<P: Packet>(
         .head()
         .get(it.link.len + ipv6::HEADER_LEN..)
         .unwrap_or(&[]);
-    let packet = siit::Arrived::after(ip, rest).map_err(refusal)?;
+    let packet = siit::Arrived::after(ip, rest)?;
     Ok(Incoming {
         l3: it.link.len as u16,
         source_vni: Vni(layout.vni(&ip.src)),
         vni: Vni(layout.vni(&ip.dst)),
         packet,
-    })
-}
-
-/// A refusal of the translation, as the exit it is.
-#[cold]
-pub fn refusal(why: siit::Refusal) -> Exit {
-    use siit::Refusal;
-    Exit::Drop(match why {
-        Refusal::SubstrateIcmp => return Exit::Punt(Punt::SubstrateError),
-        Refusal::TooShort => Drop::TooShort,
-        Refusal::BadVersion => Drop::BadVersion,
-        Refusal::BadPayloadLength => Drop::BadTotalLength,
-        Refusal::HeadersSplit => Drop::HeadersSplit,
-        Refusal::ExtensionHeader => Drop::ExtensionHeader,
-        Refusal::ProtocolNotCarried => Drop::ProtocolNotCarried,
-        Refusal::TtlZero => Drop::TtlZero,
-        Refusal::LabelLost => Drop::LabelLost,
-        Refusal::LabelReserved => Drop::LabelInvalid,
     })
 }
 

@@ -106,6 +106,14 @@ impl<Io: Port, Po: Pool<Packet = Io::Packet>> Lane<Io, Po> {
         results: &Results,
         now: u64,
     ) {
+        // Nearly always: a whole burst by one port that nothing waits for yet.
+        if let Some(port) = results.only_port(burst.packets.len())
+            && let Some(pending) = self.pending.get_mut(usize::from(port))
+            && pending.is_empty()
+        {
+            std::mem::swap(pending, &mut burst.packets);
+            return burst.metas.clear();
+        }
         for (i, packet) in burst.packets.drain(..).enumerate() {
             match results.port(i) {
                 Some(port) => self.send(port, packet),

@@ -39,6 +39,7 @@ pub use topology::Topology;
 use crate::mapping::{HostIndex, Key, Mapping, NodeIndex, Participant, Reader};
 pub use crate::packet::BURST;
 use crate::packet::{Meta, Packet};
+use crate::siit;
 use results::Asked;
 use trace::{Stage, Tracer};
 
@@ -176,6 +177,26 @@ impl std::fmt::Debug for Party {
 impl From<Drop> for Exit {
     fn from(why: Drop) -> Exit {
         Exit::Drop(why)
+    }
+}
+
+/// A refusal of the translation, as the exit it is.
+impl From<siit::Refusal> for Exit {
+    #[cold]
+    fn from(why: siit::Refusal) -> Exit {
+        use siit::Refusal;
+        Exit::Drop(match why {
+            Refusal::SubstrateIcmp => return Exit::Punt(Punt::SubstrateError),
+            Refusal::TooShort => Drop::TooShort,
+            Refusal::BadVersion => Drop::BadVersion,
+            Refusal::BadPayloadLength => Drop::BadTotalLength,
+            Refusal::HeadersSplit => Drop::HeadersSplit,
+            Refusal::ExtensionHeader => Drop::ExtensionHeader,
+            Refusal::ProtocolNotCarried => Drop::ProtocolNotCarried,
+            Refusal::TtlZero => Drop::TtlZero,
+            Refusal::LabelLost => Drop::LabelLost,
+            Refusal::LabelReserved => Drop::LabelInvalid,
+        })
     }
 }
 

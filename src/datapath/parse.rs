@@ -2,8 +2,9 @@
 //! length or an offset from the packet again.
 
 use crate::packet::Packet;
+use crate::siit;
 use crate::wire::ethernet::{self, ethertype};
-use crate::wire::{flow, ipv4, ipv6, protocol};
+use crate::wire::{flow, ipv4, ipv6};
 
 use super::{Drop, Exit};
 
@@ -34,7 +35,7 @@ pub struct FromSubstrate {
 /// `classify` to say: an exception port may want it.
 #[derive(Clone, Copy, Debug)]
 pub enum SubstrateNet {
-    Ipv6(ipv6::Header),
+    Ipv6(ipv6::Words),
     Other,
 }
 
@@ -60,12 +61,7 @@ pub fn from_node<P: Packet>(packet: &P) -> Result<FromNode, Exit> {
     let payload = bytes
         .get(usize::from(ip.header_len)..)
         .ok_or_else(|| short(packet))?;
-    if protocol::is_not_carried(ip.protocol) {
-        return Err(Drop::ProtocolNotCarried.into());
-    }
-    if ip.ttl == 0 {
-        return Err(Drop::TtlZero.into());
-    }
+    siit::check(&ip)?;
     if packet.is_shared() {
         return Err(Drop::BufferShared.into());
     }
@@ -97,7 +93,7 @@ pub fn from_substrate<P: Packet>(packet: &P) -> Result<FromSubstrate, Exit> {
         ethertype::IPV6 => {
             let bytes = head.get(link.len..).unwrap_or(&[]);
             let available = packet.total_len() - link.len;
-            let ip = ipv6::Header::parse_within(bytes, available).map_err(|why| match why {
+            let ip = ipv6::Words::parse_within(bytes, available).map_err(|why| match why {
                 ipv6::Malformed::TooShort => short(packet),
                 ipv6::Malformed::BadVersion => Drop::BadVersion,
                 ipv6::Malformed::BadPayloadLength => Drop::BadTotalLength,

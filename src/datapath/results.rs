@@ -54,6 +54,14 @@ impl Results {
         self.ways.get(i).copied().filter(|way| *way < OTHERS)
     }
 
+    /// The port by which all of the first `n` packets leave, if it is one.
+    #[inline]
+    pub fn only_port(&self, n: usize) -> Option<u16> {
+        let ways = self.ways.get(..n)?;
+        let first = *ways.first()?;
+        (first < OTHERS && ways.iter().all(|way| *way == first)).then_some(first)
+    }
+
     /// The end of packet `i`. A place that no walk filled in is none.
     pub fn get(&self, i: usize) -> Result<Outcome, Exit> {
         let way = self.ways.get(i).copied().unwrap_or(u16::MAX);
@@ -112,6 +120,9 @@ mod tests {
             [Some(3), None, None, Some(OTHERS - 1), None, None, None]
         );
         assert_eq!(results.get(6), Err(Exit::Drop(Drop::UnknownNode)));
+        assert_eq!(results.only_port(1), Some(3));
+        assert_eq!(results.only_port(2), None);
+        assert_eq!(results.only_port(0), None);
         results.set(6, sent(1, false));
         results.set(0, Err(Exit::Drop(Drop::TooBig)));
         assert_eq!(results.get(6), sent(1, false));

@@ -10,7 +10,6 @@ use crate::wire::ethernet::{self, ethertype};
 use crate::wire::{Saddr, Vaddr, Vni, flow, ipv4};
 
 use super::authorize::Permitted;
-use super::classify::refusal;
 use super::resolve::{Inward, Onward, Place};
 use super::topology::{Entropy, HostRecord, NodeRecord};
 use super::{Context, Drop, Exit, Outcome, Party};
@@ -101,7 +100,7 @@ pub fn to_substrate<P: Packet>(
             Entropy::Zero => 0,
         },
     };
-    siit::outbound(rest, &ip, &translation).map_err(refusal)?;
+    siit::carry(rest, &ip, &translation)?;
     Ok(Outcome::Send {
         port: hop.port,
         options_removed: ip.has_options(),
@@ -154,11 +153,11 @@ pub fn inward<P: Packet>(
     let len = usize::from(arrived.header_len) + usize::from(arrived.payload_len);
     packet.truncate(l3 + len);
     let translation = Inbound {
-        checksum_delta: siit::address_delta_of(&arrived.header.src, &arrived.header.dst),
+        checksum_delta: siit::address_delta_of(&arrived.words.src, &arrived.words.dst),
         id: cx.fresh.of(i),
     };
     let bytes = packet.head_mut().get_mut(l3..).ok_or(Drop::HeadersSplit)?;
-    let restored = siit::inbound(bytes, arrived, &translation).map_err(refusal)?;
+    let restored = siit::inbound(bytes, arrived, &translation)?;
     replace_link(packet, l3 + restored.offset, &link)?;
     Ok(Outcome::Send {
         port: node.port,

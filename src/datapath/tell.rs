@@ -41,7 +41,11 @@ impl Tell for FromSubstrate {
             SubstrateNet::Other => write!(out, "ethertype {:#06x}", self.link.ethertype),
             SubstrateNet::Ipv6(ip) => {
                 let [src, dst] = [ip.src, ip.dst].map(std::net::Ipv6Addr::from);
-                write!(out, "ipv6 {src} > {dst} next header {}", ip.next_header)
+                write!(
+                    out,
+                    "ipv6 {src} > {dst} next header {}",
+                    ip.header().next_header
+                )
             }
         }
     }
@@ -62,7 +66,7 @@ impl Tell for Incoming {
             " > {}/{} {:?}",
             self.vni,
             packet.dst(),
-            packet.label.tag
+            packet.label().tag
         )
     }
 }

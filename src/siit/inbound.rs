@@ -17,10 +17,9 @@ use crate::wire::{Vaddr, checksum, icmpv4, icmpv6, ipv4, ipv6, protocol};
 /// A packet from the substrate that can be restored.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Arrived {
-    pub header: ipv6::Header,
+    pub words: ipv6::Words,
     /// `None` also for an atomic fragment, which is a whole packet.
     pub fragment: Option<ipv6::Fragment>,
-    pub label: Label,
     /// The IPv4 protocol.
     pub protocol: u8,
     /// Travelled as ICMPv6 echo, not as next header 1.
@@ -65,18 +64,19 @@ impl Arrived {
     /// all segments.
     #[inline]
     pub fn parse(bytes: &[u8], available: usize) -> Result<Arrived, Refusal> {
-        let header = ipv6::Header::parse_within(bytes, available)?;
+        let words = ipv6::Words::parse_within(bytes, available)?;
         let rest = bytes.get(ipv6::HEADER_LEN..).ok_or(Refusal::TooShort)?;
-        Arrived::after(header, rest)
+        Arrived::after(words, rest)
     }
 
     /// The same from a header that is already read and what follows it.
     #[inline(always)]
-    pub fn after(header: ipv6::Header, rest: &[u8]) -> Result<Arrived, Refusal> {
+    pub fn after(words: ipv6::Words, rest: &[u8]) -> Result<Arrived, Refusal> {
+        let header = words.header();
+        let label = Label::decode(header.flow_label);
         let mut arrived = Arrived {
-            header,
+            words,
             fragment: None,
-            label: Label::decode(header.flow_label),
             protocol: header.next_header,
             echo: false,
             header_len: ipv6::HEADER_LEN as u8,
@@ -106,7 +106,7 @@ impl Arrived {
             expect_echo(whole, arrived.payload_len, payload)?;
             arrived.echo = true;
         }
-        match arrived.label.tag {
+        match label.tag {
             Tag::Foreign => return Err(Refusal::LabelLost),
             Tag::Reserved => return Err(Refusal::LabelReserved),
             Tag::Siit if arrived.echo => arrived.protocol = protocol::ICMP,
@@ -115,44 +115,51 @@ impl Arrived {
         if protocol::is_not_carried(arrived.protocol) {
             return Err(Refusal::ProtocolNotCarried);
         }
-        if arrived.label.ttl == 0 {
+        if label.ttl == 0 {
             return Err(Refusal::TtlZero);
         }
         Ok(arrived)
+    }
+
+    /// What the sender wrote into the flow label.
+    #[inline(always)]
+    pub fn label(&self) -> Label {
+        Label::decode(self.words.header().flow_label)
     }
 
     /// The sender's address in its network: every layout keeps it in the last
     /// four bytes.
     #[inline]
     pub fn src(&self) -> Vaddr {
-        let [.., a, b, c, d] = self.header.src;
+        let [.., a, b, c, d] = self.words.src;
         Vaddr::from_bytes([a, b, c, d])
     }
 
     /// The receiver's address in its network.
     #[inline]
     pub fn dst(&self) -> Vaddr {
-        let [.., a, b, c, d] = self.header.dst;
+        let [.., a, b, c, d] = self.words.dst;
         Vaddr::from_bytes([a, b, c, d])
     }
 
     /// The IPv4 header; `fresh_id` is for a whole packet without DF.
-    #[inline]
+    #[inline(always)]
     pub(super) fn restored_header(&self, fresh_id: u16) -> ipv4::Header {
+        let label = self.label();
         let (id, mf, offset) = match self.fragment {
             Some(fragment) => (fragment.id as u16, fragment.more, fragment.offset),
-            None if self.label.df => (0, false, 0),
+            None if label.df => (0, false, 0),
             None => (fresh_id, false, 0),
         };
         ipv4::Header {
-            tos: self.header.traffic_class,
+            tos: self.words.header().traffic_class,
             total_len: self.payload_len + ipv4::HEADER_LEN as u16,
             id,
             reserved: false,
-            df: self.label.df,
+            df: label.df,
             mf,
             offset,
-            ttl: self.label.ttl,
+            ttl: label.ttl,
             protocol: self.protocol,
             src: self.src(),
             dst: self.dst(),
@@ -163,7 +170,7 @@ impl Arrived {
     /// Undoes what the sender did to the payload.
     #[inline(always)]
     pub(super) fn restore_payload(&self, payload: &mut [u8], delta: u16) -> Result<(), Refusal> {
-        if self.label.tag != Tag::Siit {
+        if self.label().tag != Tag::Siit {
             return Ok(());
         }
         let offset = self.fragment.map_or(0, |fragment| fragment.offset);

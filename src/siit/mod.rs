@@ -43,7 +43,7 @@ mod transport;
 
 pub use crate::model::Mode;
 pub use inbound::{Arrived, Inbound, Restored, inbound};
-pub use outbound::{Outbound, growth, outbound, substrate_header_len};
+pub use outbound::{Outbound, carry, check, growth, outbound, substrate_header_len};
 
 use crate::wire::{Saddr, checksum};
 

@@ -52,12 +52,25 @@ pub fn growth(h: &ipv4::Header) -> isize {
 /// payload does, if the packet goes on in further segments.
 #[inline(always)]
 pub fn outbound(buf: &mut [u8], h: &ipv4::Header, cx: &Outbound) -> Result<usize, Refusal> {
+    check(h)?;
+    carry(buf, h, cx)
+}
+
+/// Whether a packet with this header may be carried at all.
+#[inline(always)]
+pub fn check(h: &ipv4::Header) -> Result<(), Refusal> {
     if protocol::is_not_carried(h.protocol) {
         return Err(Refusal::ProtocolNotCarried);
     }
     if h.ttl == 0 {
         return Err(Refusal::TtlZero);
     }
+    Ok(())
+}
+
+/// [`outbound`] of a packet whose header has passed [`check`].
+#[inline(always)]
+pub fn carry(buf: &mut [u8], h: &ipv4::Header, cx: &Outbound) -> Result<usize, Refusal> {
     let (front, rest) = buf
         .split_first_chunk_mut::<{ ipv6::HEADER_LEN }>()
         .ok_or(Refusal::TooShort)?;

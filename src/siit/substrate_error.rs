@@ -75,7 +75,8 @@ pub fn read(
         return Err(NotOurs::NotFromHere);
     }
     let problem = problem_of(&icmp, &header)?;
-    let arrived = Arrived::after(header, &quoted[ipv6::HEADER_LEN..]).map_err(NotOurs::BadQuote)?;
+    let arrived =
+        Arrived::after(header.words(), &quoted[ipv6::HEADER_LEN..]).map_err(NotOurs::BadQuote)?;
     let (quote, quote_len) = restore(&arrived, &quoted[usize::from(arrived.header_len)..]);
     Ok(SubstrateError {
         vni: Vni(vni),
@@ -122,7 +123,7 @@ fn restore(arrived: &Arrived, payload: &[u8]) -> ([u8; MAX_QUOTE_LEN], u16) {
     let (front, rest) = quote.split_at_mut(ipv4::HEADER_LEN);
     header.emit(front);
     rest[..len].copy_from_slice(&payload[..len]);
-    let delta = address_delta_of(&arrived.header.src, &arrived.header.dst);
+    let delta = address_delta_of(&arrived.words.src, &arrived.words.dst);
     // A checksum that was not quoted needs no restoring.
     let _ = arrived.restore_payload(&mut rest[..len], delta);
     (quote, (ipv4::HEADER_LEN + len) as u16)

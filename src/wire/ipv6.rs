@@ -41,27 +41,30 @@ pub struct Header {
     pub dst: Saddr,
 }
 
-impl Header {
-    /// Reads a packet that is wholly in `bytes`; padding may follow it.
-    #[inline]
-    pub fn parse(bytes: &[u8]) -> Result<Header, Malformed> {
-        Header::parse_within(bytes, bytes.len())
-    }
+/// A checked header as it was read: what a packet carries from one stage of
+/// the walk to the next; [`Words::header`] costs only the fields that are used.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Words {
+    first: u64,
+    pub src: Saddr,
+    pub dst: Saddr,
+}
 
+impl Words {
     /// Reads the header from the first bytes of a packet that may go on in
     /// further segments; `available` counts the bytes in all of them.
-    #[inline]
-    pub fn parse_within(bytes: &[u8], available: usize) -> Result<Header, Malformed> {
-        let header = Header::parse_quoted(bytes)?;
-        if usize::from(header.payload_len) + HEADER_LEN > available {
+    #[inline(always)]
+    pub fn parse_within(bytes: &[u8], available: usize) -> Result<Words, Malformed> {
+        let words = Words::parse_quoted(bytes)?;
+        if usize::from(words.header().payload_len) + HEADER_LEN > available {
             return Err(Malformed::BadPayloadLength);
         }
-        Ok(header)
+        Ok(words)
     }
 
     /// Reads a header whose payload may be cut short, as in an ICMPv6 error.
-    #[inline]
-    pub fn parse_quoted(bytes: &[u8]) -> Result<Header, Malformed> {
+    #[inline(always)]
+    fn parse_quoted(bytes: &[u8]) -> Result<Words, Malformed> {
         let (first, rest) = bytes.split_first_chunk::<8>().ok_or(Malformed::TooShort)?;
         let (src, rest) = rest.split_first_chunk::<16>().ok_or(Malformed::TooShort)?;
         let dst = rest.first_chunk::<16>().ok_or(Malformed::TooShort)?;
@@ -69,28 +72,62 @@ impl Header {
         if first >> 60 != 6 {
             return Err(Malformed::BadVersion);
         }
-        Ok(Header {
-            traffic_class: (first >> 52) as u8,
-            flow_label: (first >> 32) as u32 & 0xf_ffff,
-            payload_len: (first >> 16) as u16,
-            next_header: (first >> 8) as u8,
-            hop_limit: first as u8,
+        Ok(Words {
+            first,
             src: *src,
             dst: *dst,
         })
     }
 
-    /// The header's bytes. Bits of the flow label above its 20 are dropped.
+    /// The fields.
+    #[inline(always)]
+    pub fn header(&self) -> Header {
+        Header {
+            traffic_class: (self.first >> 52) as u8,
+            flow_label: (self.first >> 32) as u32 & 0xf_ffff,
+            payload_len: (self.first >> 16) as u16,
+            next_header: (self.first >> 8) as u8,
+            hop_limit: self.first as u8,
+            src: self.src,
+            dst: self.dst,
+        }
+    }
+}
+
+impl Header {
+    /// Reads a packet that is wholly in `bytes`; padding may follow it.
     #[inline]
-    pub fn bytes(&self) -> [u8; HEADER_LEN] {
+    pub fn parse(bytes: &[u8]) -> Result<Header, Malformed> {
+        Words::parse_within(bytes, bytes.len()).map(|words| words.header())
+    }
+
+    /// Reads a header whose payload may be cut short, as in an ICMPv6 error.
+    #[inline]
+    pub fn parse_quoted(bytes: &[u8]) -> Result<Header, Malformed> {
+        Words::parse_quoted(bytes).map(|words| words.header())
+    }
+
+    /// The header as words. Bits of the flow label above its 20 are dropped.
+    #[inline(always)]
+    pub fn words(&self) -> Words {
         let first = 6 << 60
             | u64::from(self.traffic_class) << 52
             | u64::from(self.flow_label & 0xf_ffff) << 32
             | u64::from(self.payload_len) << 16
             | u64::from(self.next_header) << 8
             | u64::from(self.hop_limit);
+        Words {
+            first,
+            src: self.src,
+            dst: self.dst,
+        }
+    }
+
+    /// The bytes of [`words`](Self::words).
+    #[inline(always)]
+    pub fn bytes(&self) -> [u8; HEADER_LEN] {
         let mut out = [0; HEADER_LEN];
-        out[..8].copy_from_slice(&first.to_be_bytes());
+        out[..8].copy_from_slice(&self.words().first.to_be_bytes());
         out[8..24].copy_from_slice(&self.src);
         out[24..].copy_from_slice(&self.dst);
         out
@@ -214,7 +251,10 @@ mod tests {
             };
             assert_eq!(Header::parse(&packet[..len]), Err(expected), "{len}");
         }
-        assert_eq!(Header::parse_within(&BYTES, 57), Ok(header()));
+        assert_eq!(
+            Words::parse_within(&BYTES, 57).map(|words| words.header()),
+            Ok(header())
+        );
         assert_eq!(Header::parse_quoted(&BYTES), Ok(header()));
         for version in (0..16).filter(|&version| version != 6) {
             packet[0] = version << 4;

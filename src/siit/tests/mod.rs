@@ -52,7 +52,7 @@ fn restore(packet: &[u8]) -> Result<Vec<u8>, Refusal> {
     let mut buf = packet.to_vec();
     let arrived = Arrived::parse(&buf, buf.len())?;
     let cx = Inbound {
-        checksum_delta: address_delta_of(&arrived.header.src, &arrived.header.dst),
+        checksum_delta: address_delta_of(&arrived.words.src, &arrived.words.dst),
         id: FRESH_ID,
     };
     let restored = inbound(&mut buf, &arrived, &cx)?;
