@@ -108,7 +108,7 @@ fn header() -> Result<([u8; LINK + ipv6::HEADER_LEN], u16), Failure> {
     let node: Vaddr = "10.0.0.2".parse()?;
     let [src, dst] = [(r, node), (s, Vaddr(0))]
         .map(|(locator, vaddr)| Layout::P72.compose(&locator, VNI, vaddr));
-    let part = |locator| u64::from(Layout::P72.checksum_part(locator, VNI));
+    let part = |locator| Layout::P72.checksum_part(locator, VNI);
     let delta = checksum::fold(part(&r) + part(&s));
     let mut bytes = [0; LINK + ipv6::HEADER_LEN];
     bytes[..6].copy_from_slice(&[0x02, 0, 0, 0, 0, 0xff]);
