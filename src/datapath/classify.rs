@@ -6,7 +6,7 @@
 use crate::mapping::NodeIndex;
 use crate::packet::{Meta, Packet};
 use crate::siit;
-use crate::wire::{Mac, Saddr, Vni, ethernet, ipv4, ipv6, protocol};
+use crate::wire::{Mac, Saddr, Vaddr, Vni, ethernet, ipv4, ipv6, protocol};
 
 use super::parse::{FromNode, FromSubstrate, NodeNet, SubstrateNet};
 use super::topology::{NodeRecord, PortRecord};
@@ -32,8 +32,12 @@ pub struct Incoming {
 }
 
 #[inline(always)]
-pub fn from_node<'t>(cx: &Context<'t>, meta: &Meta, it: FromNode) -> Result<Classified<'t>, Exit> {
-    let port = cx.topology.port(meta.port).ok_or(Drop::UnknownNode)?;
+pub fn from_node<'t>(
+    cx: &Context<'t>,
+    (port, meta): (Option<&PortRecord>, &Meta),
+    it: FromNode,
+) -> Result<Classified<'t>, Exit> {
+    let port = port.ok_or(Drop::UnknownNode)?;
     let vlan = tag(&it.link, meta).ok_or(Drop::EthertypeVlan)?;
     let node = port
         .nodes
@@ -43,11 +47,9 @@ pub fn from_node<'t>(cx: &Context<'t>, meta: &Meta, it: FromNode) -> Result<Clas
         return Err(Exit::Punt(Punt::Arp { node }));
     };
     let ip = words.header();
-    if it.link.destination.is_group() {
-        return Err(group(it.link.destination));
-    }
-    if ip.dst.is_multicast() {
-        return Err(Drop::Multicast.into());
+    let record = cx.topology.node(node).ok_or(Drop::UnknownNode)?;
+    if it.link.destination != record.neighbors.member(ip.dst) || ip.dst.is_multicast() {
+        return Err(misdirected(it.link.destination, ip.dst).into());
     }
     if it.source_routed {
         return Err(Exit::Refuse {
@@ -55,10 +57,6 @@ pub fn from_node<'t>(cx: &Context<'t>, meta: &Meta, it: FromNode) -> Result<Clas
             node,
             mtu: 0,
         });
-    }
-    let record = cx.topology.node(node).ok_or(Drop::UnknownNode)?;
-    if it.link.destination != record.neighbors.member(ip.dst) {
-        return Err(Drop::MacMismatch.into());
     }
     Ok(Classified {
         node,
@@ -81,23 +79,26 @@ pub fn tag(link: &ethernet::Header, meta: &Meta) -> Option<u16> {
     }
 }
 
+/// Not for one node that could have the address.
 #[cold]
-fn group(destination: Mac) -> Exit {
+fn misdirected(destination: Mac, dst: Vaddr) -> Drop {
     if destination == Mac::BROADCAST {
-        Drop::Broadcast.into()
+        Drop::Broadcast
+    } else if destination.is_group() || dst.is_multicast() {
+        Drop::Multicast
     } else {
-        Drop::Multicast.into()
+        Drop::MacMismatch
     }
 }
 
 #[inline(always)]
 pub fn from_substrate<P: Packet>(
     cx: &Context<'_>,
-    meta: &Meta,
+    (port, meta): (Option<&PortRecord>, &Meta),
     packet: &P,
     it: FromSubstrate,
 ) -> Result<Incoming, Exit> {
-    let port = cx.topology.port(meta.port).ok_or(Drop::NotForUs)?;
+    let port = port.ok_or(Drop::NotForUs)?;
     if tag(&it.link, meta) != Some(port.vlan.unwrap_or(0)) {
         return Err(Drop::WrongVlan.into());
     }

@@ -211,7 +211,8 @@ pub enum Punt {
     SubstrateError,
 }
 
-/// Node -> substrate, or to another node of this host.
+/// Node -> substrate, or to another node of this host. All packets came in by
+/// one port.
 #[inline(never)]
 pub fn outbound<P: Packet, T: Tracer>(
     cx: &Context<'_>,
@@ -221,11 +222,18 @@ pub fn outbound<P: Packet, T: Tracer>(
 ) -> Results {
     let mut results = Results::default();
     let mut asked = Asked::new();
+    let port = port_of(cx, metas);
     for (i, (packet, meta)) in packets.iter().zip(metas).enumerate() {
         tracer.packet(i, meta, packet);
         let permitted = tracer
             .see(i, Stage::Parse, parse::from_node(packet))
-            .and_then(|it| tracer.see(i, Stage::Classify, classify::from_node(cx, meta, it)))
+            .and_then(|it| {
+                tracer.see(
+                    i,
+                    Stage::Classify,
+                    classify::from_node(cx, (port, meta), it),
+                )
+            })
             .and_then(|it| tracer.see(i, Stage::Authorize, authorize::to_send(cx, it)));
         match permitted {
             Ok(permitted) => asked.push((i, permitted)),
@@ -244,7 +252,7 @@ pub fn outbound<P: Packet, T: Tracer>(
     results
 }
 
-/// Substrate -> node.
+/// Substrate -> node. All packets came in by one port.
 #[inline(never)]
 pub fn inbound<P: Packet, T: Tracer>(
     cx: &Context<'_>,
@@ -254,12 +262,13 @@ pub fn inbound<P: Packet, T: Tracer>(
 ) -> Results {
     let mut results = Results::default();
     let mut asked = Asked::new();
+    let port = port_of(cx, metas);
     for (i, (packet, meta)) in packets.iter().zip(metas).enumerate() {
         tracer.packet(i, meta, packet);
         let incoming = tracer
             .see(i, Stage::Parse, parse::from_substrate(packet))
             .and_then(|it| {
-                let verdict = classify::from_substrate(cx, meta, packet, it);
+                let verdict = classify::from_substrate(cx, (port, meta), packet, it);
                 tracer.see(i, Stage::Classify, verdict)
             });
         match incoming {
@@ -279,6 +288,12 @@ pub fn inbound<P: Packet, T: Tracer>(
         results.set(i, result);
     }
     results
+}
+
+/// The one port that all packets of a burst came in by.
+fn port_of<'t>(cx: &Context<'t>, metas: &[Meta]) -> Option<&'t topology::PortRecord> {
+    let meta = metas.first()?;
+    cx.topology.port(meta.port)
 }
 
 /// A packet that does not come as far as the table.

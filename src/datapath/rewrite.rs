@@ -51,6 +51,22 @@ fn to_host<P: Packet>(
     index: HostIndex,
 ) -> Result<Outcome, Exit> {
     let host = cx.topology.host(index).ok_or(Drop::NoMapping)?;
+    match it.ip.plain() {
+        Some(ip) if fit(&ip, host.mtu) == Fit::Whole => write(cx, packet, it, (host, ip)),
+        _ => unusual(cx, packet, it, index),
+    }
+}
+
+/// Options, fragments, and packets that do not fit. Not cold, but apart: the
+/// path of all others is compiled for constant lengths.
+#[inline(never)]
+fn unusual<P: Packet>(
+    cx: &Context<'_>,
+    packet: &mut P,
+    it: &Permitted<'_>,
+    index: HostIndex,
+) -> Result<Outcome, Exit> {
+    let host = cx.topology.host(index).ok_or(Drop::NoMapping)?;
     match fit(&it.ip.header(), host.mtu) {
         Fit::Whole => to_substrate(cx, packet, it, host),
         Fit::Split => Ok(Outcome::Split(Cut {
@@ -70,16 +86,25 @@ fn to_host<P: Packet>(
 }
 
 /// Writes link and IPv6 header over a packet that fits.
-#[inline(always)]
 pub fn to_substrate<P: Packet>(
     cx: &Context<'_>,
     packet: &mut P,
     it: &Permitted<'_>,
     host: &HostRecord,
 ) -> Result<Outcome, Exit> {
+    write(cx, packet, it, (host, it.ip.header()))
+}
+
+#[inline(always)]
+fn write<P: Packet>(
+    cx: &Context<'_>,
+    packet: &mut P,
+    it: &Permitted<'_>,
+    (host, ip): (&HostRecord, ipv4::Header),
+) -> Result<Outcome, Exit> {
     let (node, vnet) = (it.record, it.vnet);
     let hop = cx.topology.hop(host, it.flow).ok_or(Drop::NoNeighbor)?;
-    let (l3, ip) = (usize::from(it.l3), it.ip.header());
+    let l3 = usize::from(it.l3);
     packet.truncate(l3 + usize::from(ip.total_len));
     let link_len = hop.link().len() as isize;
     move_front(packet, link_len + siit::growth(&ip) - l3 as isize)?;
@@ -142,7 +167,32 @@ pub fn inward<P: Packet>(
     it: Inward<'_>,
     i: usize,
 ) -> Result<Outcome, Exit> {
-    let arrived = &it.incoming.packet;
+    let id = cx.fresh.of(i);
+    match it.incoming.packet.plain() {
+        Some(plain) => restore(cx, packet, &it, (&plain, id)),
+        None => restore_fragment(cx, packet, &it, id),
+    }
+}
+
+/// Apart: the path of all others is compiled for constant lengths.
+#[inline(never)]
+fn restore_fragment<P: Packet>(
+    cx: &Context<'_>,
+    packet: &mut P,
+    it: &Inward<'_>,
+    id: u16,
+) -> Result<Outcome, Exit> {
+    restore(cx, packet, it, (&it.incoming.packet, id))
+}
+
+/// Writes link and IPv4 header over a packet from the substrate.
+#[inline(always)]
+fn restore<P: Packet>(
+    cx: &Context<'_>,
+    packet: &mut P,
+    it: &Inward<'_>,
+    (arrived, id): (&siit::Arrived, u16),
+) -> Result<Outcome, Exit> {
     let node = it.record;
     let link = link_to(node, it.node, arrived.src())?;
     let port = cx.topology.port(node.port).ok_or(Drop::NotLocal)?;
@@ -154,7 +204,7 @@ pub fn inward<P: Packet>(
     packet.truncate(l3 + len);
     let translation = Inbound {
         checksum_delta: siit::address_delta_of(&arrived.words.src, &arrived.words.dst),
-        id: cx.fresh.of(i),
+        id,
     };
     let bytes = packet.head_mut().get_mut(l3..).ok_or(Drop::HeadersSplit)?;
     let restored = siit::inbound(bytes, arrived, &translation)?;

@@ -121,6 +121,17 @@ impl Arrived {
         Ok(arrived)
     }
 
+    /// The usual packet, without a Fragment header. What is computed from it
+    /// has constants for its lengths and offsets.
+    #[inline(always)]
+    pub fn plain(&self) -> Option<Arrived> {
+        (usize::from(self.header_len) == ipv6::HEADER_LEN).then(|| Arrived {
+            fragment: None,
+            header_len: ipv6::HEADER_LEN as u8,
+            ..*self
+        })
+    }
+
     /// What the sender wrote into the flow label.
     #[inline(always)]
     pub fn label(&self) -> Label {
@@ -180,29 +191,34 @@ impl Arrived {
             let value = u16::from_be_bytes(*field);
             *field = transport::adjust(self.protocol, value, !delta).to_be_bytes();
         } else if self.echo {
-            self.restore_echo(payload, delta)?;
+            restore_echo(payload, (self.src(), self.dst()), payload_len, delta)?;
         }
         Ok(())
     }
+}
 
-    #[inline(never)]
-    fn restore_echo(&self, payload: &mut [u8], delta: u16) -> Result<(), Refusal> {
-        let head = payload
-            .first_chunk_mut::<{ icmpv6::HEADER_LEN }>()
-            .ok_or(Refusal::HeadersSplit)?;
-        let mut message = icmpv6::Header::from_bytes(*head);
-        let request = message.kind == icmpv6::kind::ECHO_REQUEST;
-        message.kind = if request {
-            icmpv4::kind::ECHO_REQUEST
-        } else {
-            icmpv4::kind::ECHO_REPLY
-        };
-        let len = usize::from(self.payload_len);
-        let delta = transport::echo_delta(delta, self.src(), self.dst(), len, request);
-        message.checksum = checksum::adjust(message.checksum, !delta);
-        *head = message.bytes();
-        Ok(())
-    }
+/// Makes an ICMP echo of an ICMPv6 echo.
+#[inline(never)]
+fn restore_echo(
+    payload: &mut [u8],
+    (src, dst): (Vaddr, Vaddr),
+    payload_len: usize,
+    delta: u16,
+) -> Result<(), Refusal> {
+    let head = payload
+        .first_chunk_mut::<{ icmpv6::HEADER_LEN }>()
+        .ok_or(Refusal::HeadersSplit)?;
+    let mut message = icmpv6::Header::from_bytes(*head);
+    let request = message.kind == icmpv6::kind::ECHO_REQUEST;
+    message.kind = if request {
+        icmpv4::kind::ECHO_REQUEST
+    } else {
+        icmpv4::kind::ECHO_REPLY
+    };
+    let delta = transport::echo_delta(delta, src, dst, payload_len, request);
+    message.checksum = checksum::adjust(message.checksum, !delta);
+    *head = message.bytes();
+    Ok(())
 }
 
 /// The Fragment header, and what follows it.

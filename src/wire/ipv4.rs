@@ -98,6 +98,20 @@ impl Words {
     pub fn header(&self) -> Header {
         Header::from_words(&self.0)
     }
+
+    /// The fields of the usual header: no options, not a fragment. What is
+    /// computed from it has constants for its lengths and offsets.
+    #[inline(always)]
+    pub fn plain(&self) -> Option<Header> {
+        let fragment = MORE_FRAGMENTS | u32::from(MAX_OFFSET);
+        let plain = self.0[0] >> 24 == 0x45 && self.0[1] & fragment == 0;
+        plain.then(|| Header {
+            mf: false,
+            offset: 0,
+            header_len: HEADER_LEN as u8,
+            ..self.header()
+        })
+    }
 }
 
 impl Header {
@@ -328,6 +342,29 @@ mod tests {
         HEADER.emit(&mut out);
         assert_eq!(out[..20], BYTES);
         assert_eq!(out[20..], [0xa5; 2]);
+    }
+
+    #[test]
+    fn plain_headers_are_the_usual_ones() {
+        let words = |header: Header| header.words();
+        let plain = Header {
+            mf: false,
+            offset: 0,
+            ..HEADER
+        };
+        assert_eq!(words(plain).plain(), Some(plain));
+        assert_eq!(words(Header { mf: true, ..plain }).plain(), None);
+        assert_eq!(
+            words(Header {
+                offset: MAX_OFFSET,
+                ..plain
+            })
+            .plain(),
+            None
+        );
+        let mut options = words(plain);
+        options.0[0] += 1 << 24;
+        assert_eq!(options.plain(), None);
     }
 
     #[test]
