@@ -11,7 +11,7 @@ use crate::wire::{Saddr, Vaddr, Vni, flow, ipv4};
 
 use super::authorize::Permitted;
 use super::resolve::{Inward, Onward, Place};
-use super::topology::{Entropy, HostRecord, NodeRecord};
+use super::topology::{HostRecord, NodeRecord};
 use super::{Context, Drop, Exit, Outcome, Party};
 
 /// A packet that is to be cut, and where it goes.
@@ -106,8 +106,10 @@ fn write<P: Packet>(
     let hop = cx.topology.hop(host, it.flow).ok_or(Drop::NoNeighbor)?;
     let l3 = usize::from(it.l3);
     packet.truncate(l3 + usize::from(ip.total_len));
-    let link_len = hop.link().len() as isize;
-    move_front(packet, link_len + siit::growth(&ip) - l3 as isize)?;
+    move_front(
+        packet,
+        hop.link_len() as isize + siit::growth(&ip) - l3 as isize,
+    )?;
     let rest = hop
         .write_link(packet.head_mut())
         .ok_or(Drop::HeadersSplit)?;
@@ -120,10 +122,7 @@ fn write<P: Packet>(
         checksum_delta: siit::address_delta(node.checksum_part.into(), host.checksum_part.into()),
         mode: vnet.mode,
         traffic_class: traffic_class(vnet.dscp, ip.tos),
-        entropy: match cx.topology.entropy {
-            Entropy::Flow => flow::entropy(it.flow),
-            Entropy::Zero => 0,
-        },
+        entropy: flow::entropy(it.flow) & cx.topology.entropy.mask(),
     };
     siit::carry(rest, &ip, &translation)?;
     Ok(Outcome::Send {

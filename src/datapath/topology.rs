@@ -43,10 +43,19 @@ pub struct Topology {
 
 /// What fills the 9 bits of the flow label that spread flows over paths.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[repr(u16)]
 pub enum Entropy {
     #[default]
-    Flow,
-    Zero,
+    Flow = u16::MAX,
+    Zero = 0,
+}
+
+impl Entropy {
+    /// The bits of a flow's hash that are kept.
+    #[inline(always)]
+    pub fn mask(self) -> u16 {
+        self as u16
+    }
 }
 
 /// A port as the walk sees it.
@@ -205,33 +214,36 @@ pub struct Hop {
     pub port: u16,
     pub address: Ipv6Addr,
     header: [u8; ethernet::HEADER_LEN + ethernet::TAG_LEN],
-    header_len: u8,
+    tagged: bool,
 }
 
 impl Hop {
     pub fn new(port: u16, address: Ipv6Addr, link: &ethernet::Header) -> Hop {
         let mut header = [0; ethernet::HEADER_LEN + ethernet::TAG_LEN];
-        let header_len = link.emit(&mut header) as u8;
+        link.emit(&mut header);
         Hop {
             port,
             address,
             header,
-            header_len,
+            tagged: link.vlan.is_some(),
         }
     }
 
-    /// The link header, ready to be copied.
-    #[inline]
-    pub fn link(&self) -> &[u8] {
-        let len = usize::from(self.header_len).min(self.header.len());
-        &self.header[..len]
+    /// How long its link header is.
+    #[inline(always)]
+    pub fn link_len(&self) -> usize {
+        if self.tagged {
+            self.header.len()
+        } else {
+            ethernet::HEADER_LEN
+        }
     }
 
     /// Writes the link header to the front of a frame and returns what is
     /// behind it. Two fixed lengths: a copy of any length is a call.
     #[inline(always)]
     pub fn write_link<'a>(&self, frame: &'a mut [u8]) -> Option<&'a mut [u8]> {
-        if usize::from(self.header_len) == ethernet::HEADER_LEN {
+        if !self.tagged {
             let (front, rest) = frame.split_first_chunk_mut::<{ ethernet::HEADER_LEN }>()?;
             *front = *self.header.first_chunk()?;
             Some(rest)

@@ -63,7 +63,8 @@ impl Layout {
     /// and a vni too large for the layout never reaches a table.
     #[inline]
     pub fn compose(self, locator: &Locator, vni: Vni, vaddr: Vaddr) -> Saddr {
-        let low = (u64::from(vni.0 & self.vni_mask()) << 32) | u64::from(vaddr.0);
+        debug_assert!(vni.0 <= self.max_vni(), "{vni} is too large");
+        let low = u64::from(vni.0) << 32 | u64::from(vaddr.0);
         (locator.bits | u128::from(low)).to_be_bytes()
     }
 
