@@ -272,7 +272,13 @@ def appliance_config(workers, ports, bindings, mode):
     return {
         "name": "R",
         "locator": plan.LOCATOR["R"],
-        "runtime": {"control_cpu": 0, "workers": workers, "idle": "poll"},
+        # A worker that shares its core with control must make room for it; with
+        # frames without end it never gets to.
+        "runtime": {
+            "control_cpu": 0,
+            "workers": workers,
+            "idle": "backoff" if 0 in workers else "poll",
+        },
         "port": ports,
         "vnet": weft.vnet_tables("Z", mode=mode),
         "binding": bindings,
