@@ -20,7 +20,7 @@ use crate::port::Pool;
 use super::answer::Replies;
 use super::metrics::Metrics;
 use super::notify::Notify;
-use super::plant::{Plant, RingFill};
+use super::plant::Plant;
 use super::watchers;
 
 /// Longest sleep of a round; an answer to a node waits no longer than this.
@@ -114,7 +114,8 @@ impl<Po: Pool> Control<Po> {
     /// One round; true if there is more to do at once.
     fn round(&mut self, busy: bool) -> std::io::Result<bool> {
         let mut replies = Replies::default();
-        self.measure_rings();
+        // Before anything is taken out of them.
+        self.plant.rings.look(&self.ends);
         let answered = self.answer(&mut replies);
         let now = self.plant.now();
         self.plant.substrate.poll(now);
@@ -137,21 +138,6 @@ impl<Po: Pool> Control<Po> {
             metrics.serve(&self.plant);
         }
         Ok(more)
-    }
-
-    /// What waits in the rings now, before anything of it is taken out.
-    fn measure_rings(&mut self) {
-        self.plant
-            .rings
-            .resize_with(self.ends.len(), Default::default);
-        for (ends, fill) in self.ends.iter().zip(&mut self.plant.rings) {
-            let to_worker = ends.to_worker.buffer();
-            let waiting = to_worker.capacity() - ends.to_worker.slots();
-            fill.note(RingFill::PROTOCOL, ends.protocol.slots());
-            fill.note(RingFill::NOTICES, ends.notices.slots());
-            fill.note(RingFill::FROM_CONTROL, waiting);
-            fill.note(RingFill::TRACE, ends.trace.slots());
-        }
     }
 
     /// Answers what the workers punted; true if a ring may hold more.

@@ -1,54 +1,9 @@
-//! What goes up and down: fill of tables, rings and packet pools.
+//! What goes up and down: fill of tables and packet pools.
 
-use crate::control::proto::Counter;
-
-use super::plant::{Plant, RingFill};
+use super::plant::Plant;
 use super::reports::{Counters, insert};
 
 impl Plant {
-    pub(super) fn ring_gauges(&self, out: &mut Counters) {
-        for (ring, name, what) in [
-            (
-                RingFill::PROTOCOL,
-                "protocol",
-                "Frames that wait for control",
-            ),
-            (
-                RingFill::NOTICES,
-                "notices",
-                "Notices that wait for control",
-            ),
-            (
-                RingFill::FROM_CONTROL,
-                "from_control",
-                "Frames of control that wait for a worker",
-            ),
-            (
-                RingFill::TRACE,
-                "trace",
-                "Records of traces that wait for control",
-            ),
-        ] {
-            let by_worker = || self.rings.iter().map(|fill| fill.rings[ring]);
-            let now: Vec<u64> = by_worker().map(|(now, _)| now).collect();
-            let most: Vec<u64> = by_worker().map(|(_, most)| most).collect();
-            for (suffix, help, workers) in [
-                ("fill", format!("{what}."), now),
-                ("fill_most", format!("{what}: most since the start."), most),
-            ] {
-                let total = workers.iter().sum();
-                let gauge = true;
-                let counter = Counter {
-                    help,
-                    total,
-                    workers,
-                    gauge,
-                };
-                out.insert(format!("ring_{name}_{suffix}"), counter);
-            }
-        }
-    }
-
     pub(super) fn table_counters(&self, out: &mut Counters) {
         let topology = self.publisher.current();
         let pending = self.publisher.domain().pending();

@@ -6,7 +6,7 @@
 //! | `compile` | desired state, links and neighbours -> the workers' snapshot |
 //! | `plant` | the one writer of table and snapshot |
 //! | `answer` | what workers leave to the control thread |
-//! | `reports`, `gauges`, `explain`, `watchers` | what can be asked of a running appliance |
+//! | `reports`, `gauges`, `rings`, `explain`, `watchers` | what can be asked of a running appliance |
 //! | `control` | the control thread's loop |
 //! | `devices` | what control asks devices; `dpdk` is the real ones |
 //! | `start` | the way up and the way down |
@@ -29,6 +29,7 @@ pub mod plant;
 #[cfg(feature = "dpdk")]
 mod reload;
 mod reports;
+mod rings;
 #[cfg(feature = "dpdk")]
 mod signal;
 #[cfg(feature = "dpdk")]

@@ -42,9 +42,8 @@ pub struct Plant {
     pub(super) path_mtu: PathMtus,
     pub(super) watchers: Watchers,
     pub(super) counters: Vec<Arc<Counters>>,
-    /// By worker.
-    pub(super) rings: Vec<RingFill>,
     pub(super) slow: super::answer::SlowCounters,
+    pub(super) rings: super::rings::Rings,
     pub(super) devices: Box<dyn Devices>,
     pub(super) clock: Clock,
     /// For `explain`: control reads the table as a worker does.
@@ -64,26 +63,6 @@ impl std::fmt::Debug for Plant {
         f.debug_struct("Plant")
             .field("site", &self.site)
             .finish_non_exhaustive()
-    }
-}
-
-/// How full the rings between a worker and control are.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct RingFill {
-    /// At the beginning of control's last round, and at most.
-    pub(super) rings: [(u64, u64); 4],
-}
-
-impl RingFill {
-    pub(super) const PROTOCOL: usize = 0;
-    pub(super) const NOTICES: usize = 1;
-    pub(super) const FROM_CONTROL: usize = 2;
-    pub(super) const TRACE: usize = 3;
-
-    pub(super) fn note(&mut self, ring: usize, fill: usize) {
-        let (now, most) = &mut self.rings[ring];
-        *now = fill as u64;
-        *most = (*most).max(*now);
     }
 }
 
@@ -124,8 +103,8 @@ impl Plant {
             path_mtu: PathMtus::default(),
             watchers: Watchers::default(),
             counters: parts.counters,
-            rings: Vec::new(),
             slow: super::answer::SlowCounters::default(),
+            rings: super::rings::Rings::default(),
             devices: parts.devices,
             clock: parts.clock,
             neighbors: Vec::new(),

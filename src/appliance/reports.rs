@@ -64,7 +64,7 @@ impl PlantTrait for Plant {
         self.port_counters(&mut counters);
         self.slow_counters(&mut counters);
         self.table_counters(&mut counters);
-        self.ring_gauges(&mut counters);
+        self.rings.report(&mut counters);
         StatsReport {
             uptime_ms: self.now().0,
             counters,

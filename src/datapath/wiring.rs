@@ -2,10 +2,14 @@
 //! worker. All are bounded, with one producer and one consumer; a full ring
 //! drops by name, and nobody ever waits for the other side.
 
+use std::sync::Arc;
+
+use crossbeam_utils::CachePadded;
 use rtrb::{Consumer, Producer, RingBuffer};
 
 use crate::mapping::{Key, NodeIndex};
 
+use super::counters::Counter;
 use super::record::Record;
 use super::{Drop, Punt};
 
@@ -70,6 +74,34 @@ impl Default for RingSizes {
     }
 }
 
+/// How full one worker's rings to the others are, by index. Control has an end
+/// of every other ring and can look; of these it has none, so the worker that
+/// fills them says so now and then.
+#[derive(Debug)]
+pub struct Handover {
+    fills: Vec<CachePadded<Counter>>,
+    capacity: usize,
+}
+
+impl Handover {
+    fn new(workers: usize, capacity: usize) -> Handover {
+        Handover {
+            fills: (0..workers).map(|_| CachePadded::default()).collect(),
+            capacity,
+        }
+    }
+
+    /// Frames that waited for a worker, as last told.
+    pub fn fill(&self, worker: usize) -> u64 {
+        self.fills.get(worker).map_or(0, |fill| fill.get())
+    }
+
+    /// Places in each of the rings.
+    pub fn capacity(&self) -> usize {
+        self.capacity
+    }
+}
+
 /// A worker's ends.
 #[derive(Debug)]
 pub struct WorkerEnds<P> {
@@ -80,6 +112,19 @@ pub struct WorkerEnds<P> {
     /// To the other workers, by index; `None` to itself.
     pub to_workers: Vec<Option<Producer<Outgoing<P>>>>,
     pub from_workers: Vec<Consumer<Outgoing<P>>>,
+    pub handover: Arc<Handover>,
+}
+
+impl<P> WorkerEnds<P> {
+    /// Tells how full the rings to other workers are. Reads what their
+    /// consumers write, so it is for once in many rounds.
+    pub fn tell_fills(&self) {
+        for (ring, fill) in self.to_workers.iter().zip(&self.handover.fills) {
+            if let Some(ring) = ring {
+                fill.set((ring.buffer().capacity() - ring.slots()) as u64);
+            }
+        }
+    }
 }
 
 /// Control's ends towards one worker.
@@ -89,6 +134,8 @@ pub struct ControlEnds<P> {
     pub notices: Consumer<Notice<P>>,
     pub to_worker: Producer<Outgoing<P>>,
     pub trace: Consumer<Record>,
+    /// Of the rings from this worker to the others.
+    pub handover: Arc<Handover>,
 }
 
 /// All rings of an appliance with so many workers.
@@ -100,6 +147,7 @@ pub fn wire<P>(workers: usize, sizes: RingSizes) -> (Vec<WorkerEnds<P>>, Vec<Con
         let (notices, notices_end) = RingBuffer::new(sizes.notices);
         let (to_worker, from_control) = RingBuffer::new(sizes.from_control);
         let (trace, trace_end) = RingBuffer::new(sizes.trace);
+        let handover = Arc::new(Handover::new(workers, sizes.handover));
         worker_ends.push(WorkerEnds {
             protocol,
             notices,
@@ -107,12 +155,14 @@ pub fn wire<P>(workers: usize, sizes: RingSizes) -> (Vec<WorkerEnds<P>>, Vec<Con
             trace,
             to_workers: (0..workers).map(|_| None).collect(),
             from_workers: Vec::new(),
+            handover: handover.clone(),
         });
         control_ends.push(ControlEnds {
             protocol: protocol_end,
             notices: notices_end,
             to_worker,
             trace: trace_end,
+            handover,
         });
     }
     for from in 0..workers {

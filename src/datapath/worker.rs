@@ -74,6 +74,10 @@ pub struct Settings {
     pub transmitter: Vec<u16>,
 }
 
+/// Rounds after which a worker tells how full its rings to others are: seldom
+/// enough to cost nothing, and even an idle one does it several times a second.
+const FILLS: u64 = 256;
+
 /// One worker, ready to run.
 pub struct Worker<Io: Port, Po> {
     view: View,
@@ -168,6 +172,9 @@ impl<Io: Port, Po: Pool<Packet = Io::Packet>> Worker<Io, Po> {
         let spent = self.lane.clock.now().wrapping_sub(started);
         let counters = &self.lane.counters;
         counters.rounds.add(1);
+        if counters.rounds.get().is_multiple_of(FILLS) {
+            self.lane.ends.tell_fills();
+        }
         if moved > 0 {
             counters.busy_rounds.add(1);
             counters.busy_cycles.add(spent);

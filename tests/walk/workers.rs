@@ -72,6 +72,28 @@ fn a_full_ring_between_workers_drops_by_name() {
 }
 
 #[test]
+fn a_worker_tells_how_full_its_rings_to_others_are() {
+    let mut setup = two();
+    setup.rings.handover = 64;
+    let mut r = setup.start();
+    let fill = |r: &Host| r.control[0].handover.fill(1);
+    for _ in 0..10 {
+        r.send(PORT_A, &from_a(&hello()));
+    }
+    // The other worker is busy elsewhere.
+    for _ in 0..256 {
+        r.workers[0].round();
+    }
+    assert_eq!((fill(&r), r.control[0].handover.capacity()), (10, 64));
+    r.settle();
+    for _ in 0..256 {
+        r.workers[0].round();
+    }
+    assert_eq!(fill(&r), 0, "told again when it is empty");
+    assert_eq!(r.drain(UPLINK).len(), 10);
+}
+
+#[test]
 fn pieces_and_held_packets_are_handed_over_too() {
     let mut setup = two();
     setup.topology.resolver = true;
