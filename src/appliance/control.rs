@@ -9,7 +9,7 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::control::proto::{Event, Topic};
+use crate::control::proto::Event;
 use crate::control::server::Server;
 use crate::control::store::Store;
 use crate::datapath::wiring::{ControlEnds, Outgoing};
@@ -120,8 +120,7 @@ impl<Po: Pool> Control<Po> {
         let now = self.plant.now();
         self.plant.substrate.poll(now);
         self.plant.collect_substrate(&mut replies);
-        self.plant
-            .set_resolver(self.server.has_subscriber(Topic::Miss));
+        self.plant.set_resolver(self.server.has_answerer());
         self.plant.step(&self.store);
         self.send(replies);
         let sleep = if busy || answered {

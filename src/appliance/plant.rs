@@ -51,7 +51,7 @@ pub struct Plant {
     pub(super) participant: Participant,
     /// Static neighbours the engine has been told of.
     neighbors: Vec<Neighbor>,
-    /// Whether somebody is subscribed to misses.
+    /// Whether somebody answers misses.
     resolver: bool,
     /// The snapshot is behind what is known here.
     dirty: bool,

@@ -15,6 +15,8 @@ use crate::control::client::Client;
 use crate::control::proto::{Access, Event, Subscribe, Topic};
 
 /// Print events as they happen.
+///
+/// Looks on and changes nothing: packets do not wait for a client that only watches misses.
 #[derive(Debug, Args)]
 #[command(after_help = "Method: subscribe")]
 pub(super) struct Events {
@@ -40,7 +42,9 @@ impl Events {
             true => Topic::ALL.to_vec(),
             false => self.topics,
         };
-        client.call(&Subscribe { topics })?;
+        // Looking on must not make packets wait: that is for who answers misses.
+        let answers = false;
+        client.call(&Subscribe { topics, answers })?;
         let mut wait = Wait::new(self.seconds)?;
         let mut left = self.count;
         while left != Some(0) {

@@ -6,7 +6,7 @@ use mio::net::UnixStream;
 use rustix::net::sockopt::socket_peercred;
 
 use super::codec::{LineReader, OutQueue};
-use super::proto::{Access, Hello};
+use super::proto::{Access, Hello, Subscribed};
 
 /// A connection.
 #[derive(Debug)]
@@ -21,6 +21,8 @@ pub(super) struct Client {
     pub(super) session: Option<Hello>,
     /// Subscriptions, a bit for each topic.
     pub(super) topics: u16,
+    /// It answers misses, and was allowed to say so.
+    pub(super) answers: bool,
     /// Events it lost and was not told of yet.
     pub(super) lost: u64,
     pub(super) traces: Vec<u64>,
@@ -67,6 +69,7 @@ impl Client {
             },
             session: None,
             topics: 0,
+            answers: false,
             lost: 0,
             traces: Vec::new(),
             syncing: false,
@@ -77,6 +80,14 @@ impl Client {
             dead: false,
             progress: Instant::now(),
         })
+    }
+
+    /// What it is subscribed to.
+    pub(super) fn subscribed(&self) -> Subscribed {
+        Subscribed {
+            topics: super::events::topics(self.topics),
+            answers: self.answers,
+        }
     }
 
     /// Nothing more is read from a client that does not take its replies.

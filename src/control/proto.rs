@@ -25,7 +25,7 @@ pub use report::*;
 pub const VERSION: u32 = 1;
 
 /// What this version of the server can do beyond the version's base.
-pub const CAPABILITIES: [&str; 5] = ["batch", "sync", "events", "explain", "trace"];
+pub const CAPABILITIES: [&str; 6] = ["batch", "sync", "events", "explain", "trace", "answers"];
 
 /// Method name of notifications.
 pub const EVENT: &str = "event";
@@ -178,6 +178,10 @@ pub struct MappingGet {
 #[serde(deny_unknown_fields)]
 pub struct Subscribe {
     pub topics: Vec<Topic>,
+    /// This client answers misses: packets for unknown addresses wait for it.
+    /// Needs write access and topic `miss`; lasts until that is unsubscribed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub answers: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -190,6 +194,9 @@ pub struct Unsubscribe {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Subscribed {
     pub topics: Vec<Topic>,
+    /// Whether it answers misses.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub answers: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -30,7 +30,7 @@ use super::clients::{Admission, Client, Clients};
 use super::codec::{self, Fill};
 use super::journal::Journal;
 use super::plant::Plant;
-use super::proto::{Access, Error, ErrorCode, Event, Topic, TraceRecord};
+use super::proto::{Access, Error, ErrorCode, Event, TraceRecord};
 use super::store::Store;
 pub use bind::BindError;
 
@@ -247,11 +247,10 @@ impl Server {
         self.accepting || self.job.is_some() || self.clients.any_work()
     }
 
-    /// Whether anybody is subscribed to a topic.
-    pub fn has_subscriber(&self, topic: Topic) -> bool {
-        self.clients
-            .iter()
-            .any(|(_, client)| client.topics & topic.bit() != 0)
+    /// Whether anybody has said to answer misses. Who only looks on does not
+    /// count: packets would wait for nobody.
+    pub fn has_answerer(&self) -> bool {
+        self.clients.iter().any(|(_, client)| client.answers)
     }
 
     /// Sends an event to all who subscribed to its topic.

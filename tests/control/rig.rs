@@ -164,6 +164,8 @@ pub(crate) struct Rig {
     pub(crate) plant: TestPlant,
     clock: Arc<AtomicU32>,
     pub(crate) publish: Arc<Mutex<Vec<Event>>>,
+    /// Whether the server has a client that answers misses.
+    pub(crate) answered: Arc<AtomicBool>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<Store>>,
 }
@@ -191,9 +193,11 @@ impl Rig {
         let stop = Arc::new(AtomicBool::new(false));
         let clock = Arc::new(AtomicU32::new(1000));
         let publish = Arc::new(Mutex::new(Vec::new()));
+        let answered = Arc::new(AtomicBool::new(false));
         let thread = std::thread::spawn({
             let (mut plant, stop, clock, publish) =
                 (plant.clone(), stop.clone(), clock.clone(), publish.clone());
+            let answered = answered.clone();
             move || {
                 while !stop.load(Ordering::Relaxed) {
                     let now = clock.load(Ordering::Relaxed);
@@ -203,6 +207,7 @@ impl Rig {
                     for event in publish.lock().unwrap().drain(..) {
                         server.publish(&event);
                     }
+                    answered.store(server.has_answerer(), Ordering::Relaxed);
                 }
                 store
             }
@@ -213,6 +218,7 @@ impl Rig {
             plant,
             clock,
             publish,
+            answered,
             stop,
             thread: Some(thread),
         }

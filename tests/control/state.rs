@@ -2,6 +2,7 @@
 
 use crate::rig::*;
 use serde_json::{Value, json};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use weft::control::proto::{ErrorCode, Event, Subscribe, Topic};
 use weft::model::Origin;
@@ -429,6 +430,7 @@ fn events_reach_who_asked() {
     listener
         .call(&Subscribe {
             topics: vec![Topic::Config, Topic::Port],
+            answers: false,
         })
         .unwrap();
     let mut raw = rig.raw_rw();
@@ -453,4 +455,56 @@ fn events_reach_who_asked() {
     };
     rig.publish.lock().unwrap().extend([miss, port(false)]);
     assert_eq!(listener.next_event(wait).unwrap().unwrap(), port(false));
+}
+
+/// Packets wait only for a client that has said to answer: one that looks on
+/// changes nothing.
+#[test]
+fn only_who_says_so_answers_misses() {
+    let rig = Rig::new();
+    let settled = |wanted: bool| {
+        let until = std::time::Instant::now() + Duration::from_secs(5);
+        while rig.answered.load(Ordering::Relaxed) != wanted {
+            assert!(
+                std::time::Instant::now() < until,
+                "answered is not {wanted}"
+            );
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    };
+    let mut looker = rig.raw_rw();
+    let all: Vec<_> = Topic::ALL.to_vec();
+    let reply = looker.ok("subscribe", json!({"topics": all}));
+    assert_eq!(reply, json!({"topics": all}));
+    std::thread::sleep(Duration::from_millis(20));
+    assert!(!rig.answered.load(Ordering::Relaxed));
+
+    let wanted = json!({"topics": ["miss"], "answers": true});
+    let mut reader = rig.raw();
+    reader.ok("hello", json!({"version": 1}));
+    let error = reader.refused(ErrorCode::Denied, "subscribe", wanted.clone());
+    assert_eq!(error["data"]["field"], "answers");
+    let mut client = rig.raw_rw();
+    let deaf = json!({"topics": ["port"], "answers": true});
+    let error = client.refused(ErrorCode::InvalidParams, "subscribe", deaf);
+    assert_eq!(error["data"]["field"], "answers");
+    assert_eq!(
+        client.ok("subscribe", json!({"topics": []})),
+        json!({"topics": []})
+    );
+    settled(false);
+
+    assert_eq!(client.ok("subscribe", wanted.clone()), wanted);
+    settled(true);
+    // A further subscription takes nothing back; losing the topic does.
+    let reply = client.ok("subscribe", json!({"topics": ["port"]}));
+    assert_eq!(reply, json!({"topics": ["miss", "port"], "answers": true}));
+    let reply = client.ok("unsubscribe", json!({"topics": ["miss"]}));
+    assert_eq!(reply, json!({"topics": ["port"]}));
+    settled(false);
+
+    client.ok("subscribe", wanted);
+    settled(true);
+    drop(client);
+    settled(false);
 }

@@ -137,6 +137,11 @@ class Seeing(Case):
     def test_events_are_told(self):
         child = self.client("events", "miss", "config", "--json", "-c", "2")
         time.sleep(0.3)
+        # Who only looks on makes no packet wait; who answers does.
+        self.assertEqual(self.misses_answered(), "no")
+        with self.r.control() as agent:
+            agent.call("subscribe", topics=["miss"], answers=True)
+            self.assertEqual(self.misses_answered(), "yes")
         self.net.ping("a", "10.0.0.98", 1, wait=1)
         self.r.cli("mapping", "add", "10.0.0.97", "--vnet", "Z", "--host", "S")
         events = [json.loads(line) for line in self.finished(child).splitlines()]
@@ -145,6 +150,10 @@ class Seeing(Case):
         self.assertEqual((topics["miss"]["address"], topics["miss"]["node"]), ("10.0.0.98", "A"))
         self.assertEqual(topics["config"]["applied"], 1)
         self.r.cli("mapping", "remove", "10.0.0.97", "--vnet", "Z")
+
+    def misses_answered(self):
+        time.sleep(0.05)
+        return self.r.json("status")["plant"]["facts"]["misses answered"]
 
     def test_live_table(self):
         text = self.under_pings("stats", "--watch", "0.3", "-c", "3")

@@ -59,11 +59,11 @@ impl Server {
             }
             Method::Subscribe => {
                 let ask: Subscribe = params(raw)?;
-                result::<Subscribe>(&self.subscribe(token, events::bits(&ask.topics), 0))
+                result::<Subscribe>(&self.subscribe(token, &ask)?)
             }
             Method::Unsubscribe => {
                 let ask: Unsubscribe = params(raw)?;
-                result::<Unsubscribe>(&self.subscribe(token, 0, events::bits(&ask.topics)))
+                result::<Unsubscribe>(&self.unsubscribe(token, &ask)?)
             }
             Method::SyncAbort => {
                 let SyncAbort {} = params(raw)?;
@@ -107,7 +107,7 @@ impl Server {
             .hint("operator or agent"));
         }
         let Some(client) = self.clients.get_mut(token) else {
-            return Err(Error::new(ErrorCode::Internal, "the client is gone"));
+            return Err(gone());
         };
         if hello.access > client.may {
             return Err(Error::new(ErrorCode::Denied, "this user may only read")
@@ -130,14 +130,33 @@ impl Server {
         Ok(welcome)
     }
 
-    fn subscribe(&mut self, token: usize, on: u16, off: u16) -> Subscribed {
-        let topics = self.clients.get_mut(token).map_or(0, |client| {
-            client.topics = (client.topics | on) & !off;
-            client.topics
-        });
-        Subscribed {
-            topics: events::topics(topics),
+    /// Subscribing changes nothing but what this client is told, unless it
+    /// says that it answers misses: from then on packets wait for it.
+    fn subscribe(&mut self, token: usize, ask: &Subscribe) -> Result<Subscribed, Error> {
+        let client = self.clients.get_mut(token).ok_or_else(gone)?;
+        let topics = client.topics | events::bits(&ask.topics);
+        if ask.answers {
+            let access = client.session.as_ref().map(|session| session.access);
+            if access != Some(Access::ReadWrite) {
+                let error = Error::new(ErrorCode::Denied, "who answers misses must be able to");
+                return Err(error.field("answers").hint("say hello with access rw"));
+            }
+            if topics & Topic::Miss.bit() == 0 {
+                let text = "misses cannot be answered without hearing of them";
+                let error = Error::new(ErrorCode::InvalidParams, text);
+                return Err(error.field("answers").hint("add the topic miss"));
+            }
         }
+        client.topics = topics;
+        client.answers |= ask.answers;
+        Ok(client.subscribed())
+    }
+
+    fn unsubscribe(&mut self, token: usize, ask: &Unsubscribe) -> Result<Subscribed, Error> {
+        let client = self.clients.get_mut(token).ok_or_else(gone)?;
+        client.topics &= !events::bits(&ask.topics);
+        client.answers &= client.topics & Topic::Miss.bit() != 0;
+        Ok(client.subscribed())
     }
 
     /// A trace belongs to the connection that started them.
@@ -149,7 +168,7 @@ impl Server {
         plant: &mut impl Plant,
     ) -> Result<Answer, Error> {
         let Some(client) = self.clients.get_mut(token) else {
-            return Err(Error::new(ErrorCode::Internal, "the client is gone"));
+            return Err(gone());
         };
         let not_yours = |trace: u64| {
             Error::new(
@@ -194,6 +213,10 @@ impl Server {
             plant: plant.status(),
         }
     }
+}
+
+fn gone() -> Error {
+    Error::new(ErrorCode::Internal, "the client is gone")
 }
 
 /// Live neighbours with who configured them, and configured ones the plant
