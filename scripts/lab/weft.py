@@ -111,6 +111,10 @@ class Weft:
     def json(self, *arguments):
         return json.loads(self.cli(*arguments, "--json").stdout)
 
+    def jsons(self, *arguments):
+        """The same for a command that prints an object a line."""
+        return [json.loads(line) for line in self.cli(*arguments, "--json").stdout.splitlines()]
+
     def kill(self):
         """As a crash would: no chance to clean up."""
         self.process.stop(signal.SIGKILL)

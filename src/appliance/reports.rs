@@ -12,8 +12,8 @@ use crate::datapath::Drop;
 use crate::model::Role;
 use crate::node::arp::ArpIgnored;
 use crate::substrate::{Ignored, NeighborState as EngineState};
-use crate::wire::Vni;
 use crate::wire::address::Prefix4;
+use crate::wire::{Mac, Vni};
 
 use super::plant::Plant;
 
@@ -99,7 +99,13 @@ impl PlantTrait for Plant {
         reports.collect()
     }
 
+    fn learned_mac(&self, binding: &str) -> Option<Mac> {
+        let node = self.numbers.get(binding)?;
+        self.learned.get(&node).copied()
+    }
+
     fn neighbors(&self) -> Vec<NeighborReport> {
+        let now = self.now();
         let views = self
             .substrate
             .neighbors()
@@ -110,7 +116,7 @@ impl PlantTrait for Plant {
                 mac: view.mac,
                 state: neighbor_state(view.state),
                 origin: None,
-                confirmed_ms: None,
+                confirmed_ms: view.confirmed.map(|at| now.0.saturating_sub(at.0)),
             });
         views.collect()
     }

@@ -11,7 +11,7 @@ use super::output::Context;
 use super::pages::{self, Row, or_empty};
 use super::table::{Column, number, text};
 use crate::control::proto::{
-    MappingGet, MappingKey, MappingList, MappingRemove, MappingRow, MappingSet,
+    Learned, MappingGet, MappingKey, MappingList, MappingRemove, MappingRow, MappingSet,
 };
 use crate::model;
 use crate::wire::address::Prefix4;
@@ -138,7 +138,7 @@ impl Row for model::Mapping {
         number("EXPIRES"),
     ];
 
-    fn cells(&self) -> Vec<String> {
+    fn cells(&self, _: Option<&Learned>) -> Vec<String> {
         vec![
             self.vnet.clone(),
             // A single node is an address, as it is typed.

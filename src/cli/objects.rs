@@ -9,8 +9,8 @@ use super::pages::{self, Row, join, or_empty};
 use super::table::{Column, number, text};
 use super::values;
 use crate::control::proto::{
-    BindingList, BindingRemove, BindingSet, HostList, HostRemove, HostSet, VnetList, VnetRemove,
-    VnetSet,
+    BindingList, BindingRemove, BindingSet, HostList, HostRemove, HostSet, Learned, VnetList,
+    VnetRemove, VnetSet,
 };
 use crate::model;
 use crate::wire::address::Prefix4;
@@ -129,7 +129,7 @@ impl Row for model::Vnet {
         number("MTU"),
     ];
 
-    fn cells(&self) -> Vec<String> {
+    fn cells(&self, _: Option<&Learned>) -> Vec<String> {
         vec![
             self.name.clone(),
             self.vni.to_string(),
@@ -201,7 +201,7 @@ impl Host {
 impl Row for model::Host {
     const COLUMNS: &'static [Column] = &[text("NAME"), text("LOCATOR")];
 
-    fn cells(&self) -> Vec<String> {
+    fn cells(&self, _: Option<&Learned>) -> Vec<String> {
         vec![self.name.clone(), self.locator.to_string()]
     }
 }
@@ -308,9 +308,15 @@ impl Row for model::Binding {
         text("PORT"),
         number("VLAN"),
         text("MAC"),
+        text("MAC-FROM"),
     ];
 
-    fn cells(&self) -> Vec<String> {
+    fn cells(&self, learned: Option<&Learned>) -> Vec<String> {
+        let (mac, from) = match (self.mac, learned) {
+            (Some(mac), _) => (mac.to_string(), "given"),
+            (None, Some(learned)) => (learned.mac.to_string(), "learned"),
+            (None, None) => Default::default(),
+        };
         vec![
             self.name.clone(),
             self.vnet.clone(),
@@ -318,7 +324,8 @@ impl Row for model::Binding {
             join(&self.prefixes),
             self.port.clone(),
             or_empty(self.vlan),
-            or_empty(self.mac),
+            mac,
+            from.to_owned(),
         ]
     }
 }

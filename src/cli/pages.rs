@@ -8,7 +8,8 @@ use super::output::{Context, remark};
 use super::table::{Column, Table, number, text};
 use crate::control::client::{Client, ClientError};
 use crate::control::proto::{
-    Access, Applied, BindingList, Held, HostList, MappingList, Page, Request, RouteList, VnetList,
+    Access, Applied, BindingList, Held, HostList, Learned, MappingList, Page, Request, RouteList,
+    VnetList,
 };
 use crate::model;
 
@@ -16,7 +17,8 @@ use crate::model;
 pub(super) trait Row {
     const COLUMNS: &'static [Column];
 
-    fn cells(&self) -> Vec<String>;
+    /// `learned` is what the appliance found out by itself.
+    fn cells(&self, learned: Option<&Learned>) -> Vec<String>;
 }
 
 /// A request for a list that comes in pages.
@@ -148,7 +150,7 @@ pub(super) fn show_held<T: Row + Serialize>(
 }
 
 fn cells<T: Row>(held: &Held<T>) -> Vec<String> {
-    let mut cells = held.object.cells();
+    let mut cells = held.object.cells(held.learned.as_ref());
     cells.push(optional_revision(held.revision));
     cells.push(held.origin.to_string());
     cells

@@ -11,7 +11,7 @@ use super::pages::{self, Row, or_empty};
 use super::table::{Column, Table, number, text};
 use super::values;
 use crate::control::proto::{
-    NeighborList, NeighborRemove, NeighborSet, RouteList, RouteRemove, RouteSet,
+    Learned, NeighborList, NeighborRemove, NeighborSet, RouteList, RouteRemove, RouteSet,
 };
 use crate::model;
 use crate::wire::{Locator, Mac};
@@ -67,7 +67,7 @@ impl Route {
 impl Row for model::Route {
     const COLUMNS: &'static [Column] = &[text("PREFIX"), text("VIA")];
 
-    fn cells(&self) -> Vec<String> {
+    fn cells(&self, _: Option<&Learned>) -> Vec<String> {
         let via: Vec<_> = self
             .via
             .iter()

@@ -4,8 +4,8 @@
 //! workers and writes the mapping table. Between them there is only this
 //! trait, so that the protocol is tested without a data path.
 
-use crate::wire::Vni;
 use crate::wire::address::Prefix4;
+use crate::wire::{Mac, Vni};
 
 use super::proto::{
     Error, ErrorCode, Explain, ExplainReport, NeighborReport, PlantStatus, PortReport, Seen,
@@ -68,6 +68,8 @@ pub trait Plant {
     fn ports(&self) -> Vec<PortReport>;
     /// Neighbours as they live, static ones included.
     fn neighbors(&self) -> Vec<NeighborReport>;
+    /// The hardware address that a node was seen with, if none is given.
+    fn learned_mac(&self, binding: &str) -> Option<Mac>;
 
     /// Settings that cannot change while running (cores, ports, socket) as
     /// TOML, for the head of `config.dump`.

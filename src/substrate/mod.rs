@@ -310,6 +310,7 @@ impl Substrate {
             address: key.1,
             mac: neighbor.mac,
             state: neighbor.state,
+            confirmed: neighbor.confirmed,
             router: neighbor.router,
             used: neighbor.used,
         };

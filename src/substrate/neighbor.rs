@@ -70,6 +70,8 @@ pub(super) struct Neighbor {
     pub(super) due: Option<Time>,
     /// When it was last heard of, for eviction.
     pub(super) heard: Time,
+    /// When it last answered us; to be shown, no decision hangs on it.
+    pub(super) confirmed: Option<Time>,
     tries: u8,
     wait: u64,
 }
@@ -84,6 +86,7 @@ impl Neighbor {
             used: true,
             due: Some(now),
             heard: now,
+            confirmed: None,
             tries: 0,
             wait: 0,
         }
@@ -269,6 +272,7 @@ impl Neighbor {
             timers.reachable
         };
         self.state = State::Reachable;
+        self.confirmed = Some(now);
         self.due = Some(now.after(hold));
     }
 

@@ -4,6 +4,7 @@
 use std::net::Ipv6Addr;
 
 use crate::model::Interface6;
+use crate::time::Time;
 use crate::wire::Mac;
 
 use super::address::AddressState;
@@ -90,6 +91,8 @@ pub struct NeighborView {
     pub address: Ipv6Addr,
     pub mac: Option<Mac>,
     pub state: NeighborState,
+    /// When it last answered a solicitation of ours.
+    pub confirmed: Option<Time>,
     pub router: bool,
     /// Next hop of a route.
     pub used: bool,

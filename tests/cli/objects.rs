@@ -95,14 +95,20 @@ fn bindings() {
     let held = json!({"items": [
         {"object": {"name": "A", "vnet": "Z", "address": "10.0.0.2", "port": "vm1", "vlan": 100},
          "origin": "operator", "revision": 0},
+        {"object": {"name": "C", "vnet": "Z", "address": "10.0.0.5", "port": "vm1",
+                    "mac": "02:00:00:00:00:05"}, "origin": "file", "revision": 0},
+        {"object": {"name": "D", "vnet": "Z", "address": "10.0.0.6", "port": "vm2"},
+         "origin": "file", "revision": 0, "learned": {"mac": "02:00:00:00:00:06"}},
     ]});
     case(
         "binding list --vnet Z",
         "binding.list",
         json!({"vnet": "Z"}),
         held.clone(),
-        "NAME  VNET  ADDRESS   PREFIXES  PORT  VLAN  MAC  REVISION  ORIGIN
-         A     Z     10.0.0.2  -         vm1    100  -           -  operator",
+        "NAME  VNET  ADDRESS   PREFIXES  PORT  VLAN  MAC                MAC-FROM  REVISION  ORIGIN
+         A     Z     10.0.0.2  -         vm1    100  -                  -                -  operator
+         C     Z     10.0.0.5  -         vm1      -  02:00:00:00:00:05  given            -  file
+         D     Z     10.0.0.6  -         vm2      -  02:00:00:00:00:06  learned          -  file",
     );
     let ran = Appliance::answering("binding.list", held)
         .weft("binding show A")

@@ -18,7 +18,7 @@ use weft::control::server::{Server, ServerConfig};
 use weft::control::store::{Limits as StoreLimits, Settings, Store};
 use weft::model::{Origin, Role};
 use weft::wire::address::Prefix4;
-use weft::wire::{Layout, Vni};
+use weft::wire::{Layout, Mac, Vni};
 
 /// What the plant was told.
 #[derive(Debug, Default)]
@@ -33,6 +33,10 @@ pub(crate) struct Told {
     /// Only count: for the test of a million.
     pub(crate) count_only: bool,
     pub(crate) stopped: Vec<u64>,
+    /// Live neighbours.
+    pub(crate) neighbors: Vec<NeighborReport>,
+    /// Hardware addresses of nodes.
+    pub(crate) learned: BTreeMap<String, Mac>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -105,7 +109,11 @@ impl Plant for TestPlant {
     }
 
     fn neighbors(&self) -> Vec<NeighborReport> {
-        Vec::new()
+        self.0.lock().unwrap().neighbors.clone()
+    }
+
+    fn learned_mac(&self, binding: &str) -> Option<Mac> {
+        self.0.lock().unwrap().learned.get(binding).copied()
     }
 
     fn explain(&mut self, request: &Explain) -> Result<ExplainReport, PlantError> {

@@ -4,7 +4,7 @@ use crate::rig::*;
 use serde_json::{Value, json};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use weft::control::proto::{ErrorCode, Event, Subscribe, Topic};
+use weft::control::proto::{ErrorCode, Event, NeighborReport, NeighborState, Subscribe, Topic};
 use weft::model::Origin;
 
 pub(crate) fn set(raw: &mut Raw, rows: &[Value]) -> Value {
@@ -507,4 +507,49 @@ fn only_who_says_so_answers_misses() {
     settled(true);
     drop(client);
     settled(false);
+}
+
+#[test]
+fn what_was_found_out_stands_beside_what_was_said() {
+    let rig = Rig::new();
+    let mut raw = rig.raw_rw();
+    test_plan(&mut raw);
+    let (given, seen) = ("02:00:00:00:00:01", "02:00:00:00:00:05");
+    raw.ok("batch", json!({"changes": [
+        {"method": "binding.set", "params": {"binding": {"name": "A", "vnet": "Z", "address": "10.0.0.2", "port": "tap0", "mac": given}}},
+        {"method": "binding.set", "params": {"binding": {"name": "C", "vnet": "Z", "address": "10.0.0.5", "port": "tap1"}}},
+        {"method": "neighbor.set", "params": {"neighbor": {"port": "up0", "address": "fe80::1", "mac": given}}},
+    ]}));
+    {
+        let mut told = rig.plant.0.lock().unwrap();
+        told.learned.insert("C".into(), seen.parse().unwrap());
+        let live = |address: &str, state, confirmed_ms| NeighborReport {
+            port: "up0".into(),
+            address: address.parse().unwrap(),
+            mac: Some(given.parse().unwrap()),
+            state,
+            origin: None,
+            confirmed_ms,
+        };
+        told.neighbors = vec![
+            live("fe80::1", NeighborState::Permanent, None),
+            live("fe80::2", NeighborState::Reachable, Some(30)),
+        ];
+    }
+    let list = raw.ok("binding.list", json!({}));
+    let (a, c) = (&list["items"][0], &list["items"][1]);
+    assert_eq!(
+        (&a["object"]["mac"], &a["learned"]),
+        (&json!(given), &Value::Null)
+    );
+    assert_eq!(
+        c["object"].get("mac"),
+        None,
+        "what was said stays what was said"
+    );
+    assert_eq!(c["learned"], json!({"mac": seen}));
+    let list = raw.ok("neighbor.list", json!({}));
+    assert_eq!(list["neighbors"][0]["origin"], "operator");
+    assert_eq!(list["neighbors"][1].get("origin"), None);
+    assert_eq!(list["neighbors"][1]["confirmed_ms"], 30);
 }

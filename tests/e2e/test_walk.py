@@ -17,6 +17,15 @@ class Walk:
         self.assert_ping("a", "10.0.0.3", 20, interval=0.02)
         self.assert_ping("g", "10.0.0.2", 20, interval=0.02)
 
+    def test_what_was_learned_is_shown(self):
+        self.assert_ping("a", "10.0.0.3")
+        held = {item["object"]["name"]: item for item in self.r.jsons("binding", "list")}
+        self.assertEqual(held["A"]["learned"]["mac"], self.net.mac("a", "weft-a"))
+        for neighbor in self.r.jsons("neighbor", "list"):
+            if neighbor["state"] == "reachable":
+                self.assertLess(neighbor["confirmed_ms"], 2000)
+                self.assertNotIn("origin", neighbor)
+
     def test_ping_on_the_same_host(self):
         before = self.r.counters()
         self.assert_ping("a", "10.0.0.5")

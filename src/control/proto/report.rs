@@ -14,6 +14,16 @@ pub struct Held<T> {
     pub object: T,
     pub origin: Origin,
     pub revision: u64,
+    /// What the appliance found out by itself; of bindings only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub learned: Option<Learned>,
+}
+
+/// What nobody said of an object and the appliance found out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Learned {
+    /// Hardware address the node was seen with; none when one is given.
+    pub mac: Mac,
 }
 
 /// A page of a list. `next` is the cursor of the following page; absent on

@@ -31,7 +31,14 @@ impl Server {
             Method::Hello => result::<Hello>(&self.hello(token, params(raw)?)?),
             Method::VnetList => result::<VnetList>(&store.list_vnets(&params(raw)?, page)),
             Method::HostList => result::<HostList>(&store.list_hosts(&params(raw)?, page)),
-            Method::BindingList => result::<BindingList>(&store.list_bindings(&params(raw)?, page)),
+            Method::BindingList => {
+                let mut bindings = store.list_bindings(&params(raw)?, page);
+                for held in &mut bindings.items {
+                    let mac = plant.learned_mac(&held.object.name);
+                    held.learned = mac.map(|mac| Learned { mac });
+                }
+                result::<BindingList>(&bindings)
+            }
             Method::RouteList => result::<RouteList>(&store.list_routes(&params(raw)?, page)),
             Method::MappingList => {
                 result::<MappingList>(&store.list_mappings(&params(raw)?, page, now)?)

@@ -123,6 +123,7 @@ impl Store {
             },
             origin: slot.origin(),
             revision: slot.revision(),
+            learned: None,
         })
     }
 }

@@ -32,6 +32,7 @@ impl<T: Clone> Entry<T> {
             object: self.object.clone(),
             origin: self.origin,
             revision: self.revision,
+            learned: None,
         }
     }
 }

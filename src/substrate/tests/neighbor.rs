@@ -120,6 +120,20 @@ fn the_router_flag_follows_what_is_believed() {
 }
 
 #[test]
+fn only_its_answers_to_us_confirm_it() {
+    let later = Time(NOW.0 + 500);
+    let mut n = Neighbor::met(OLD, &timers(), NOW);
+    n.heard_from(NEW, &timers(), NOW);
+    n.advertised(Some(NEW), flags("O"), &timers(), NOW).unwrap();
+    assert_eq!(n.confirmed, None);
+    n.advertised(Some(NEW), flags("SO"), &timers(), later)
+        .unwrap();
+    assert_eq!(n.confirmed, Some(later));
+    n.restart(Time(later.0 + 1));
+    assert_eq!(n.confirmed, Some(later), "it still was at that time");
+}
+
+#[test]
 fn solicitations_of_the_neighbour() {
     let table = [
         (Incomplete, NEW, Stale, Some(NEW)),
