@@ -12,17 +12,19 @@ use dpdk::port::{Port, PortConfig, RxQueue, Started, TxQueue};
 
 use crate::config::{self, Config, Huge, PoolSize};
 use crate::datapath::BURST;
-use crate::model::Role;
+use crate::model::{self, Role};
 use crate::packet::HEADROOM;
 use crate::port::dpdk::DpdkPort;
 use crate::wire::Mac;
 
 use super::devices::{DeviceFacts, Devices, Link, PoolFill};
 
+const AF_PACKET: &str = "net_af_packet";
+
 /// Drivers whose queues come in pairs: a transmit queue without a receive
 /// queue beside it would be given packets that nobody fetches.
 const PAIRED: [&str; 6] = [
-    "net_af_packet",
+    AF_PACKET,
     "net_af_xdp",
     "net_tap",
     "net_vhost",
@@ -67,8 +69,10 @@ fn devices(config: &Config) -> Vec<String> {
         args.any(|arg| config::check::device::made_by(arg).is_some_and(|made| made == name))
     };
     let members = ports().flat_map(config::check::device::members);
-    let members = members.filter(|name| !made(name));
-    members.chain(ports()).map(str::to_owned).collect()
+    let members = members.filter(|name| !made(name)).map(str::to_owned);
+    members
+        .chain(config.port.iter().map(config::device_string))
+        .collect()
 }
 
 /// What the file says, and what its devices need.
@@ -76,9 +80,8 @@ fn eal_args(config: &Config) -> Vec<String> {
     let mut args = config.runtime.eal_args.clone();
     // virtio-user shares its memory with the other side file by file, at most
     // eight; hugepages of their own would be hundreds.
-    let shares = |port: &crate::model::Port| {
-        config::check::device::identity(&port.device).contains("virtio_user")
-    };
+    let shares =
+        |port: &model::Port| config::check::device::identity(&port.device).contains("virtio_user");
     if config.port.iter().any(shares) && !args.iter().any(|arg| arg == SINGLE_FILE) {
         args.push(SINGLE_FILE.to_owned());
     }
@@ -152,7 +155,7 @@ pub(super) fn open(
         tx_queues,
         rx_desc: wanted.descriptors,
         tx_desc: wanted.descriptors,
-        mtu: mtu_to_set(&port, wanted.mtu),
+        mtu: mtu_to_set(&port, &info.driver, wanted.mtu),
         // A node may use any destination address, so that what it sends to a
         // wrong one is counted by name and not lost in the device.
         promiscuous: !uplink,
@@ -160,7 +163,8 @@ pub(super) fn open(
         ..PortConfig::default()
     };
     let Started { mut rx, tx, .. } = port.start(&settings, pools)?;
-    if info.driver == "net_af_packet" {
+    if info.driver == AF_PACKET {
+        warn_of_interface(wanted);
         rx.iter_mut().for_each(empty);
     }
     if uplink || wanted.nd_proxy {
@@ -198,8 +202,33 @@ fn empty(queue: &mut RxQueue) {
 }
 
 /// Virtual devices that carry any size refuse to be told one.
-fn mtu_to_set(port: &Port, wanted: u16) -> Option<u16> {
+fn mtu_to_set(port: &Port, driver: &str, wanted: u16) -> Option<u16> {
+    // Says of itself that it takes 1518 bytes, whatever its slots hold.
+    if driver == AF_PACKET && wanted > 1500 {
+        return None;
+    }
     port.mtu().is_ok_and(|mtu| mtu != wanted).then_some(wanted)
+}
+
+/// A packet socket sends nothing larger than its interface's MTU, and counts
+/// nothing when it does not. Who set the interface up is told at the start.
+fn warn_of_interface(port: &model::Port) {
+    let Some(interface) = config::check::device::argument(&port.device, "iface") else {
+        return;
+    };
+    let path = format!("/sys/class/net/{interface}/mtu");
+    let mtu = std::fs::read_to_string(path).ok();
+    if let Some(mtu) = mtu.and_then(|text| text.trim().parse::<u32>().ok())
+        && mtu < u32::from(port.mtu)
+    {
+        log::warn!(
+            "port {}: its MTU is {}, but interface {interface} has {mtu}; larger packets will be \
+             lost: ip link set {interface} mtu {}",
+            port.name,
+            port.mtu,
+            port.mtu
+        );
+    }
 }
 
 impl Opened {

@@ -12,6 +12,7 @@
 //! file. Doc comments of the fields are the reference documentation
 //! (`docs/configuration.md`), and every key here is used by the appliance.
 
+mod af_packet;
 pub mod check;
 mod document;
 mod load;
@@ -26,6 +27,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::{Binding, Host, Mapping, Neighbor, Port, Role, Route, Vnet};
 use crate::wire::{Layout, Locator};
 
+pub use af_packet::device_string;
 pub use pools::{PoolSize, memory_mb, pools, pools_on};
 pub use problem::{Problem, Problems, Warning};
 pub use reference::reference;

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::Config;
+use super::{Config, af_packet};
 use crate::model::Port;
 use crate::packet::HEADROOM;
 
@@ -117,7 +117,12 @@ fn data_room(config: &Config) -> u16 {
         .chain([config.mtu])
         .max();
     let frame = usize::from(mtu.unwrap_or(config.mtu)) + FRAME;
-    let room = frame.next_multiple_of(STEP).max(2 * STEP) + HEADROOM;
+    let slots = config.port.iter().map(af_packet::room).max();
+    let room = frame
+        .max(slots.unwrap_or(0) as usize)
+        .next_multiple_of(STEP)
+        .max(2 * STEP)
+        + HEADROOM;
     u16::try_from(room).unwrap_or(u16::MAX)
 }
 

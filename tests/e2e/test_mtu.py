@@ -54,6 +54,32 @@ class Sizes(Case):
         self.net.ip("a", "route", "flush", "cache")
 
 
+class Jumbo(Case):
+    """A substrate of 9000 bytes, over packet sockets, whose slots have 2048
+    bytes if nobody says otherwise. Nodes have the largest MTU they may."""
+
+    how = Plan(substrate_mtu=9000, router_mtu=9000, node_mtu=8972)
+
+    def test_large_packets_travel_whole(self):
+        before = self.r.counters()
+        self.assert_ping("a", "10.0.0.3", 10, options=("-M", "do", "-s", str(8972 - 28)))
+        after = self.r.counters()
+        octets = after["port_up0_tx_bytes"] - before["port_up0_tx_bytes"]
+        # IPv6 header for IPv4 header, and the link's.
+        self.assertGreaterEqual(octets, 10 * (8972 + 20 + 14))
+        self.assertEqual(after["fragmented"], before["fragmented"])
+
+    def test_every_size_about_the_edges(self):
+        for size in (1472, 1932, 1933, 2020, 4068, 8944):
+            with self.subTest(size=size):
+                self.assert_ping("a", "10.0.0.3", 2, options=("-M", "do", "-s", str(size)))
+                self.assert_ping("a", "10.0.0.5", 2, options=("-M", "do", "-s", str(size)))
+
+    def test_tcp_carries_every_byte(self):
+        octets = os.urandom(8 << 20)
+        self.assertEqual(self.world.transfer("a", "g", "10.0.0.3", octets), octets)
+
+
 class NarrowHop(Case):
     """The substrate's router has a link of 1400 bytes to S, which nobody
     configured: Packet Too Big must come back to the node."""

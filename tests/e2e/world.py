@@ -43,6 +43,7 @@ class Plan:
     routers: int = 1
     substrate_mtu: int = 1500
     router_mtu: int = 1500
+    node_mtu: int = 1500
     vlan: int = None
     mode: str = "siit"
     hosts: tuple = ("R", "S")
@@ -99,7 +100,9 @@ class World:
             for host, nodes in NODES.items():
                 for short, (_, _, address) in nodes.items():
                     end = f"weft-{host.lower()}-{short}"
-                    self.net.link(short, f"weft-{short}", host.lower(), end)
+                    self.net.link(
+                        short, f"weft-{short}", host.lower(), end, mtu=self.how.node_mtu
+                    )
                     self.net.give(host.lower(), end)
                     self.net.address(short, f"weft-{short}", f"{address}/24")
         if not self.how.direct:
@@ -211,6 +214,7 @@ class World:
                     "name": short,
                     "device": self.node_device(host, short, 8 + number),
                     "role": "node",
+                    "mtu": how.node_mtu,
                 }
             )
             binding = {"name": name, "vnet": vnet, "address": address, "port": short}

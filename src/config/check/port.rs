@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::{At, Findings, Index, Objects, Once, device, in_range, names};
 use crate::config::load::bounds;
-use crate::config::{Config, PoolSize, Problem, pools};
+use crate::config::{Config, PoolSize, Problem, af_packet, pools};
 use crate::model::{Port, Role};
 use crate::wire::locator::Saddr;
 
@@ -93,6 +93,9 @@ pub fn port(at: At<'_>, port: &Port, objects: &impl Objects, out: &mut Findings)
             problem,
             "a PCI address such as `0000:17:00.0`, or a virtual device such as `net_af_packet0,iface=eth0`",
         );
+    }
+    if let Err(unfit) = af_packet::check(port) {
+        out.hinted(at.key("device"), unfit.message, unfit.hint);
     }
     if let Some(queues) = port.queues
         && !(1..=site.workers).contains(&queues)
