@@ -168,7 +168,7 @@ impl<'i> Reader<'i> {
 
     fn optional<T: DeserializeOwned>(&mut self, key: &str) -> Option<T> {
         let value = self.document.root.get(key)?;
-        match read(value, key) {
+        match read(value, key, &self.document.lines) {
             Ok(value) => Some(value),
             Err(problem) => {
                 self.problems.push(problem);
@@ -201,7 +201,7 @@ impl<'i> Reader<'i> {
         };
         let mut list = Vec::with_capacity(array.len());
         for (index, value) in array.iter().enumerate() {
-            match read(value, &format!("{key}[{index}]")) {
+            match read(value, &format!("{key}[{index}]"), &self.document.lines) {
                 Ok(value) => list.push(value),
                 Err(problem) => self.problems.push(problem),
             }
@@ -210,27 +210,38 @@ impl<'i> Reader<'i> {
     }
 }
 
-/// One value as its type; the problem carries the path of the key at fault.
-fn read<T: DeserializeOwned>(value: &Spanned<DeValue<'_>>, path: &str) -> Result<T, Problem> {
+/// One value as its type; the problem carries the path of the key at fault,
+/// and stands where the value does. What is missing stands nowhere.
+fn read<T: DeserializeOwned>(
+    value: &Spanned<DeValue<'_>>,
+    path: &str,
+    lines: &Lines<'_>,
+) -> Result<T, Problem> {
     T::deserialize(ValueDeserializer::from(value.clone())).map_err(|error| {
         let offset = error.span().map_or(value.span().start, |span| span.start);
         let path = document::path_at(value.get_ref(), path, offset);
-        explain(path, error.message())
+        let mut problem = explain(path, error.message());
+        if !error.message().starts_with(MISSING) {
+            problem.at = Some(lines.position(offset));
+        }
+        problem
     })
 }
+
+/// How serde begins to say that a key is not there.
+const MISSING: &str = "missing field ";
 
 /// serde's words in ours.
 fn explain(path: String, message: &str) -> Problem {
     let quoted = |text: &str| text.split('`').nth(1).map(str::to_owned);
-    if let Some(key) = message.strip_prefix("missing field ").and_then(quoted) {
+    if let Some(key) = message.strip_prefix(MISSING).and_then(quoted) {
         return Problem::new(join(&path, &key), format!("`{key}` is missing"));
     }
     if let Some(rest) = message.strip_prefix("unknown variant ") {
         let mut names = rest.split('`').skip(1).step_by(2);
         let given = names.next().unwrap_or_default().to_owned();
         let names: Vec<_> = names.collect();
-        let problem = Problem::new(path, format!("`{given}` is none of {}", names.join(", ")));
-        return problem.near(&given, names);
+        return none_of(path, &given, &names);
     }
     for (words, hint) in [
         (
@@ -247,6 +258,30 @@ fn explain(path: String, message: &str) -> Problem {
         }
     }
     Problem::new(path, in_words(message))
+}
+
+/// Words of other versions: the key they belong to, and what they are there.
+const LATER: &[(&str, &[&str], &str)] = &[
+    (
+        "mode",
+        &["rfc7915", "rewrite4", "vxlan", "geneve"],
+        "no mode",
+    ),
+    ("role", &["edge"], "no role"),
+];
+
+/// A word that is not one of those a key takes.
+fn none_of(path: String, given: &str, names: &[&str]) -> Problem {
+    let key = path.rsplit('.').next().unwrap_or(&path);
+    let known = LATER
+        .iter()
+        .find(|(of, words, _)| *of == key && words.contains(&given));
+    if let Some((_, _, what)) = known {
+        let message = format!("this version has {what} `{given}`");
+        return Problem::new(path, message).hint(format!("one of {}", names.join(", ")));
+    }
+    let problem = Problem::new(path, format!("`{given}` is none of {}", names.join(", ")));
+    problem.near(given, names.iter().copied())
 }
 
 /// The rest of serde's messages name Rust's types; ours do not.
