@@ -1,8 +1,10 @@
 //! The number of a group, from `/etc/group`.
 
-/// `None` if no group has this name.
+/// `None` if no group has this name. A number that is no name is itself, be
+/// there a group of that number or not.
 pub(super) fn id_of(name: &str) -> Option<u32> {
-    find(&std::fs::read_to_string("/etc/group").ok()?, name)
+    let file = std::fs::read_to_string("/etc/group").unwrap_or_default();
+    find(&file, name).or_else(|| name.parse().ok())
 }
 
 fn find(file: &str, name: &str) -> Option<u32> {
@@ -22,5 +24,8 @@ mod tests {
         assert_eq!(find(file, "weft"), Some(990));
         assert_eq!(find(file, "wef"), None);
         assert_eq!(find(file, "broken"), None);
+        assert_eq!(id_of("root"), Some(0));
+        assert_eq!(id_of("60001"), Some(60_001));
+        assert_eq!(id_of("no-group-of-this-name"), None);
     }
 }

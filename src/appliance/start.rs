@@ -15,7 +15,7 @@ use dpdk::eal::Eal;
 use crate::clock::Clock;
 use crate::config::{self, Config, Problems};
 use crate::control::journal::Journal;
-use crate::control::proto::Error as ControlError;
+use crate::control::proto::{Access, Error as ControlError};
 use crate::control::server::{BindError, Server, ServerConfig};
 use crate::control::store::{self, Desired, Store};
 use crate::datapath::counters::Counters;
@@ -153,6 +153,10 @@ fn server_config(config: &Config) -> Result<ServerConfig, Error> {
     Ok(ServerConfig {
         mode: control.mode.0,
         group,
+        group_access: match control.group_access {
+            config::GroupAccess::ReadOnly => Access::ReadOnly,
+            config::GroupAccess::ReadWrite => Access::ReadWrite,
+        },
         clients: control.clients as usize,
         line: control.line_bytes as usize,
         batch: control.batch as usize,

@@ -31,7 +31,9 @@ pub use af_packet::device_string;
 pub use pools::{PoolSize, memory_mb, pools, pools_on};
 pub use problem::{Problem, Problems, Warning};
 pub use reference::reference;
-pub use types::{Control, FileMode, Huge, Idle, Level, Limits, Log, Metrics, Runtime, State};
+pub use types::{
+    Control, FileMode, GroupAccess, Huge, Idle, Level, Limits, Log, Metrics, Runtime, State,
+};
 
 /// Where the control socket is unless the file says otherwise; clients look here too.
 pub const DEFAULT_SOCKET: &str = "/run/weft/weft.sock";

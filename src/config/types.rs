@@ -89,11 +89,15 @@ pub enum Huge {
 pub struct Control {
     /// Path of the socket.
     pub socket: PathBuf,
-    /// Permissions of the socket, in octal.
+    /// Permissions of the socket, in octal. Others than its user and group can
+    /// have none.
     pub mode: FileMode,
     /// Group of the socket, by name or number; the process's own when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
+    /// What members of the socket's group may do. Root and the appliance's own
+    /// user may do everything.
+    pub group_access: GroupAccess,
     /// Clients at a time.
     #[schemars(range(min = 1, max = 4096))]
     pub clients: u32,
@@ -115,12 +119,24 @@ impl Default for Control {
             socket: super::DEFAULT_SOCKET.into(),
             mode: FileMode(0o660),
             group: None,
+            group_access: GroupAccess::ReadWrite,
             clients: 64,
             line_bytes: 4 << 20,
             batch: 4096,
             queue_bytes: 8 << 20,
         }
     }
+}
+
+/// What the socket's group may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum GroupAccess {
+    /// Look at everything and change nothing.
+    #[serde(rename = "ro")]
+    ReadOnly,
+    /// Change everything.
+    #[serde(rename = "rw")]
+    ReadWrite,
 }
 
 /// Bounds of tables, queues and rates.

@@ -241,13 +241,28 @@ fn a_reader_reads_and_may_not_write() {
         eprintln!("only root can become somebody else; not checked");
         return;
     }
-    let tune = |config: &mut ServerConfig| {
-        config.mode = 0o666;
-        config.group_access = Access::ReadOnly;
+    let of_group = |access: Access| {
+        let tune = |config: &mut ServerConfig| {
+            config.group = Some(65534);
+            config.group_access = access;
+        };
+        Rig::with(tune, new_store(), None)
     };
-    let rig = Rig::with(tune, new_store(), None);
+    let rig = of_group(Access::ReadWrite);
+    let nobody = |args: &str| run(command(&rig.path, args).uid(65534).gid(65534), "");
+    assert_eq!(nobody("vnet add Z --vni 1").ok().out, "1 applied\n");
+    let other = run(command(&rig.path, "vnet list").uid(65534).gid(65533), "");
+    let refused = format!(
+        "weft: permission denied on {}; become root or join the group of the socket",
+        rig.path.display()
+    );
+    other.failed(3, &refused);
+
+    let rig = of_group(Access::ReadOnly);
     let nobody = |args: &str| run(command(&rig.path, args).uid(65534).gid(65534), "");
     nobody("vnet list").ok();
+    let own = run(&mut command(&rig.path, "vnet add Z --vni 1"), "");
+    assert_eq!(own.ok().out, "1 applied\n");
     nobody("ctl vnet.list").ok();
     for args in [
         "vnet remove Z",

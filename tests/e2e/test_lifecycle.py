@@ -6,12 +6,71 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
+import tempfile
 import threading
 import time
 import unittest
 
 from lab import net, plan, weft
 from world import Plan, World
+
+
+class Access(unittest.TestCase):
+    """Who may do what on the socket of a running appliance."""
+
+    GROUP, OTHER = 60001, 60002
+
+    def test_a_group_that_may_only_look(self):
+        with tempfile.TemporaryDirectory(prefix="weft-") as directory:
+            os.chmod(directory, 0o755)
+            host = weft.Weft(directory, self.config("ro"))
+            self.addCleanup(host.stop)
+            host.start()
+            found = os.stat(host.socket)
+            self.assertEqual((found.st_mode & 0o777, found.st_gid), (0o660, self.GROUP))
+            self.assertEqual(self.asks(host, self.GROUP, "vnet.list")[0], "result")
+            what, answer = self.asks(host, self.GROUP, "vnet.remove", "rw", name="Z")
+            self.assertEqual((what, answer["data"]["field"]), ("error", "access"))
+            what, answer = self.asks(host, self.GROUP, "vnet.remove", name="Z")
+            self.assertEqual((what, answer["code"]), ("error", -32003))
+            self.assertEqual(self.asks(host, self.OTHER, "vnet.list")[0], "PermissionError")
+            self.assertEqual(host.control().call("vnet.remove", name="Z")["applied"], 1)
+
+    def config(self, access):
+        return {
+            "name": "R",
+            "locator": "2001:db8:0:a:100::/72",
+            "runtime": {"workers": [0], "idle": "backoff", "huge": "no"},
+            "control": {"group": str(self.GROUP), "group_access": access},
+            "port": [{"name": "up", "device": "net_null0,no-rx=1", "role": "uplink"}],
+            "vnet": [{"name": "Z", "vni": 0x5A0001}],
+        }
+
+    def asks(self, host, group, method, access="ro", **params):
+        """One request of a user who is in one group; what came of it."""
+        script = (
+            "import json, sys; sys.path.insert(0, sys.argv[1])\n"
+            "from lab import control\n"
+            "try: print(json.dumps(['result', control.Control(sys.argv[2], access=sys.argv[3])"
+            ".call(sys.argv[4], **json.loads(sys.argv[5]))]))\n"
+            "except control.ControlError as e: print(json.dumps(['error', e.error]))\n"
+            "except OSError as e: print(json.dumps([type(e).__name__, str(e)]))\n"
+        )
+        scripts = os.path.dirname(os.path.dirname(os.path.abspath(weft.__file__)))
+        arguments = [scripts, host.socket, access, method, json.dumps(params)]
+        done = subprocess.run(
+            [sys.executable, "-c", script, *arguments],
+            user=65534,
+            group=group,
+            extra_groups=[],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return json.loads(done.stdout)
 
 
 class Single(unittest.TestCase):

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use super::{Findings, device, in_range, name};
-use crate::config::{Config, Control, Idle, Limits};
+use crate::config::{Config, Control, GroupAccess, Idle, Limits};
 use crate::wire::Layout;
 
 /// `sun_path` has 108 bytes, one of them the closing zero.
@@ -151,11 +151,11 @@ fn control(control: &Control, out: &mut Findings) {
             "such as \"0660\"",
         );
     }
-    if control.mode.0 & 0o002 != 0 {
-        out.warn(
+    if control.mode.0 & 0o007 != 0 {
+        out.hinted(
             "control.mode".to_owned(),
             format!(
-                "with mode {} everybody on this machine may change everything",
+                "mode {} lets in others than the socket's user and group",
                 control.mode
             ),
             "name a `group` and use \"0660\"",
@@ -163,6 +163,23 @@ fn control(control: &Control, out: &mut Findings) {
     }
     if let Some(group) = &control.group {
         name(|| "control.group".to_owned(), group, out);
+    }
+    // To connect is to write.
+    let closed = control.mode.0 & 0o020 == 0;
+    for (key, given) in [
+        ("group", control.group.is_some()),
+        (
+            "group_access",
+            control.group_access == GroupAccess::ReadOnly,
+        ),
+    ] {
+        if closed && given {
+            out.hinted(
+                format!("control.{key}"),
+                format!("with mode {} nobody of the group can connect", control.mode),
+                "use mode \"0660\", or leave the key out",
+            );
+        }
     }
     let keys = [
         ("clients", control.clients),
