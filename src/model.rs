@@ -244,6 +244,12 @@ pub struct Port {
     /// on an uplink, one on other ports.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queues: Option<u16>,
+    /// Key of the hash that spreads packets over the receive queues: as many
+    /// bytes as the device has, in hexadecimal, or `driver` for the device's
+    /// own. When absent, one that gives both directions of a flow to one queue,
+    /// where the device takes a key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rss_key: Option<RssKey>,
     /// Descriptors of a receive and of a transmit queue.
     #[serde(default = "default_descriptors")]
     #[schemars(range(min = 32, max = 16384))]
@@ -275,6 +281,50 @@ pub struct Port {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub worker: Option<u16>,
 }
+
+/// Key of a device's hash over packets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RssKey {
+    /// The device's own.
+    Driver,
+    Bytes(Vec<u8>),
+}
+
+impl fmt::Display for RssKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RssKey::Driver => f.write_str("driver"),
+            RssKey::Bytes(bytes) => bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}")),
+        }
+    }
+}
+
+impl std::str::FromStr for RssKey {
+    type Err = crate::wire::address::ParseError;
+
+    /// Pairs of digits, with or without colons between them.
+    fn from_str(text: &str) -> Result<RssKey, Self::Err> {
+        if text == "driver" {
+            return Ok(RssKey::Driver);
+        }
+        let bad = || Self::Err::new(text, "a key of 1 to 255 bytes in hexadecimal, or `driver`");
+        let joined: Vec<u8> = match text.contains(':') {
+            true if text.split(':').any(|part| part.len() != 2) => return Err(bad()),
+            _ => text.bytes().filter(|byte| *byte != b':').collect(),
+        };
+        let digit = |digit: u8| char::from(digit).to_digit(16).map(|digit| digit as u8);
+        let (pairs, []) = joined.as_chunks::<2>() else {
+            return Err(bad());
+        };
+        let pair = |[high, low]: &[u8; 2]| Some(digit(*high)? << 4 | digit(*low)?);
+        match pairs.iter().map(pair).collect::<Option<Vec<u8>>>() {
+            Some(bytes) if (1..=255).contains(&bytes.len()) => Ok(RssKey::Bytes(bytes)),
+            _ => Err(bad()),
+        }
+    }
+}
+
+crate::wire::address::serde_as_text!(RssKey);
 
 fn default_descriptors() -> u16 {
     1024
@@ -373,6 +423,7 @@ schema_of_text! {
     Vni => "Vni", "integer", "Network id such as `0x5A0001`.";
     Locator => "Prefix6", "string", "IPv6 prefix such as `2001:db8:0:a:100::/72`.";
     Interface6 => "Interface6", "string", "IPv6 address with its length such as `2001:db8:ffff::1/64`.";
+    RssKey => "RssKey", "string", "Bytes in hexadecimal such as `6d5a6d5a…`, or `driver`.";
     Dscp => "Dscp", "string or integer", "`\"copy\"`, `\"zero\"`, or a value from 0 to 63.";
 }
 
@@ -392,6 +443,23 @@ mod tests {
         }
         for bad in ["64", "-1", "\"fixed\"", "true"] {
             assert!(serde_json::from_str::<Dscp>(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn rss_keys_are_hexadecimal() {
+        let bytes = RssKey::Bytes(vec![0x6d, 0x5a, 0x00, 0xff]);
+        for text in ["6d5a00ff", "6D:5a:00:FF"] {
+            assert_eq!(text.parse(), Ok(bytes.clone()), "{text}");
+        }
+        assert_eq!(bytes.to_string(), "6d5a00ff");
+        assert_eq!("driver".parse(), Ok(RssKey::Driver));
+        assert_eq!(RssKey::Driver.to_string(), "driver");
+        let long = "00".repeat(256);
+        for bad in [
+            "", "6d5", "6d5a0", "6d:5", ":", "6:d5:a", "0x6d", "zz", "+1", "é", &long,
+        ] {
+            assert!(bad.parse::<RssKey>().is_err(), "{bad}");
         }
     }
 

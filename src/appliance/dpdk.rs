@@ -8,7 +8,7 @@ use arrayvec::ArrayVec;
 use dpdk::Mbuf;
 use dpdk::eal::{Eal, EalConfig, Huge as EalHuge, LogLevel};
 use dpdk::mempool::Mempool;
-use dpdk::port::{Port, PortConfig, RxQueue, Started, TxQueue};
+use dpdk::port::{DeviceInfo, Port, PortConfig, RssKey, RxQueue, Started, TxQueue};
 
 use crate::config::{self, Config, Huge, PoolSize};
 use crate::datapath::BURST;
@@ -160,6 +160,7 @@ pub(super) fn open(
         // wrong one is counted by name and not lost in the device.
         promiscuous: !uplink,
         rss: rx_queues > 1,
+        rss_key: rss_key(wanted, &info, rx_queues)?,
         ..PortConfig::default()
     };
     let Started { mut rx, tx, .. } = port.start(&settings, pools)?;
@@ -184,6 +185,36 @@ pub(super) fn open(
         tx: tx.into_iter().map(Some).collect(),
         port,
     })
+}
+
+/// The key of the hash that spreads packets. Both directions of a flow come to
+/// one queue, unless the file says otherwise: workers share less that way. A
+/// key that the device cannot take is no reason to start with another one.
+fn rss_key(port: &model::Port, info: &DeviceInfo, rx_queues: u16) -> Result<RssKey, dpdk::Error> {
+    let length = usize::from(info.rss_key_len);
+    let takes = rx_queues > 1 && length > 0 && !info.rss_types.is_empty();
+    let refuse = |why: String| {
+        let reason = format!(
+            "of port `{}`: {why}; leave the key out, or write \"driver\"",
+            port.name
+        );
+        Err(dpdk::Error::Config {
+            field: "rss_key",
+            reason,
+        })
+    };
+    match &port.rss_key {
+        None if takes => Ok(RssKey::Symmetric),
+        None | Some(model::RssKey::Driver) => Ok(RssKey::Driver),
+        Some(_) if rx_queues < 2 => refuse("the device has one receive queue".to_owned()),
+        Some(_) if !takes => refuse(format!("{} takes no key", info.driver)),
+        Some(model::RssKey::Bytes(bytes)) if bytes.len() != length => refuse(format!(
+            "it has {} bytes, and the keys of {} have {length}",
+            bytes.len(),
+            info.driver
+        )),
+        Some(model::RssKey::Bytes(bytes)) => Ok(RssKey::Bytes(bytes.clone())),
+    }
 }
 
 /// Throws away what a queue has before its worker sees it. Between its making
@@ -366,5 +397,70 @@ impl Devices for DpdkDevices {
             in_use: pool.in_use(),
         };
         self.pools.iter().map(fill).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use dpdk::port::{RssTypes, RxOffloads, TxOffloads};
+
+    use super::*;
+
+    fn device(driver: &str, rss_key_len: u8) -> DeviceInfo {
+        DeviceInfo {
+            driver: driver.into(),
+            socket: None,
+            if_index: None,
+            max_rx_queues: 8,
+            max_tx_queues: 8,
+            rx_descriptors: (0, 0),
+            tx_descriptors: (0, 0),
+            min_mtu: 68,
+            max_mtu: 9000,
+            rx_offloads: RxOffloads::empty(),
+            tx_offloads: TxOffloads::empty(),
+            rss_types: match rss_key_len {
+                0 => RssTypes::empty(),
+                _ => RssTypes::IP,
+            },
+            rss_key_len,
+            reta_size: 128,
+        }
+    }
+
+    fn port(key: &str) -> model::Port {
+        let text = format!("name = \"up\"\ndevice = \"17:00.0\"\nrole = \"uplink\"\n{key}");
+        toml::from_str(&text).unwrap()
+    }
+
+    #[test]
+    fn keys_are_the_devices_or_refused() {
+        let ice = device("net_ice", 52);
+        let af_packet = device("net_af_packet", 0);
+        assert_eq!(rss_key(&port(""), &ice, 2).unwrap(), RssKey::Symmetric);
+        assert_eq!(rss_key(&port(""), &ice, 1).unwrap(), RssKey::Driver);
+        assert_eq!(rss_key(&port(""), &af_packet, 2).unwrap(), RssKey::Driver);
+        let driver = port("rss_key = \"driver\"");
+        for device in [&ice, &af_packet] {
+            assert_eq!(rss_key(&driver, device, 2).unwrap(), RssKey::Driver);
+        }
+        let given = |bytes: usize| port(&format!("rss_key = \"{}\"", "a5".repeat(bytes)));
+        let fits = RssKey::Bytes(vec![0xa5; 52]);
+        assert_eq!(rss_key(&given(52), &ice, 2).unwrap(), fits);
+        for (bytes, device, queues, why) in [
+            (
+                40,
+                &ice,
+                2,
+                "it has 40 bytes, and the keys of net_ice have 52",
+            ),
+            (52, &ice, 1, "the device has one receive queue"),
+            (40, &af_packet, 2, "net_af_packet takes no key"),
+        ] {
+            let error = rss_key(&given(bytes), device, queues).unwrap_err();
+            let text = error.to_string();
+            let start = format!("rss_key: of port `up`: {why}; ");
+            assert!(text.starts_with(&start), "{text}");
+        }
     }
 }

@@ -314,6 +314,7 @@ fn in_words(message: &str) -> String {
             Some("Prefix4") => "an IPv4 prefix such as \"10.0.0.0/24\"",
             Some("Locator") => "an IPv6 prefix such as \"2001:db8:0:a:100::/72\"",
             Some("Interface6") => "an address with its length such as \"2001:db8:ffff::1/64\"",
+            Some("RssKey") => "a key in hexadecimal, or \"driver\"",
             Some("FileMode") => "permissions in octal such as \"0660\"",
             _ => expected,
         },

@@ -106,6 +106,17 @@ pub fn port(at: At<'_>, port: &Port, objects: &impl Objects, out: &mut Findings)
             "1 to as many as there are workers; a worker gains nothing by a second queue",
         );
     }
+    let queues = port.queues.unwrap_or(match port.role {
+        Role::Uplink => site.workers,
+        Role::Node | Role::Exception => 1,
+    });
+    if port.rss_key.is_some() && queues == 1 {
+        out.hinted(
+            at.key("rss_key"),
+            "with one receive queue there is nothing to spread",
+            "give the port more `queues`, or leave the key out",
+        );
+    }
     let descriptors = u64::from(port.descriptors);
     in_range(
         || at.key("descriptors"),
