@@ -57,7 +57,10 @@ impl Plant {
             .flat_map(Record::steps)
             .map(|(stage, verdict)| step(stage.name(), verdict))
             .collect();
-        steps.push(step("tx", &tell_outcome(&result, topology)));
+        // What ended before has said so at the stage where it did.
+        if result.is_ok() {
+            steps.push(step("tx", &tell_outcome(&result, topology)));
+        }
         let out = match result {
             Ok(Outcome::Send { port, .. }) => topology.port(port).map(|port| port.name.clone()),
             _ => None,
@@ -162,4 +165,117 @@ fn fill_checksum(header: &ipv4::Header, body: &mut [u8]) {
         sum => sum,
     };
     body[at..at + 2].copy_from_slice(&sum.to_be_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::appliance::compile;
+    use crate::appliance::devices::{DeviceFacts, Devices, Link, PoolFill};
+    use crate::appliance::plant::Parts;
+    use crate::clock::Clock;
+    use crate::config::Config;
+    use crate::control::store::{self, Desired, Store};
+    use crate::mapping::{Domain, Limits, Writer};
+    use crate::model::Origin;
+    use crate::substrate::{Substrate, SubstrateConfig, Uplink};
+
+    /// Devices that are there and no more.
+    struct Idle;
+
+    impl Devices for Idle {
+        fn link(&self, _: u16) -> Link {
+            Link { up: true, speed: 0 }
+        }
+
+        fn facts(&self, _: u16) -> DeviceFacts {
+            DeviceFacts::default()
+        }
+
+        fn counters(&self, _: u16) -> Vec<(String, u64)> {
+            Vec::new()
+        }
+
+        fn pools(&self) -> Vec<PoolFill> {
+            Vec::new()
+        }
+    }
+
+    /// Host R of the first vnet of README.md.
+    fn host_r() -> Plant {
+        let file = include_bytes!("../../configs/first/r.toml");
+        let (config, _) = Config::parse("r.toml", file).unwrap();
+        let macs = [Mac([2, 0, 0, 0, 0, 1]), Mac([2, 0, 0, 0, 0, 2])];
+        let site = compile::site(&config, &macs);
+        let domain = Domain::default();
+        let uplink = Uplink::of(&config.port[0], 0, macs[0]);
+        let substrate = SubstrateConfig::new(config.locator, config.layout, vec![uplink]);
+        let mut plant = Plant::new(Parts {
+            site,
+            settings: String::new(),
+            substrate: Substrate::new(substrate).unwrap(),
+            writer: Writer::new(&domain, Limits::default()).unwrap(),
+            domain,
+            counters: Vec::new(),
+            devices: Box::new(Idle),
+            clock: Clock::manual().0,
+        })
+        .unwrap();
+        let ports = config.port.iter();
+        let mut store = Store::new(store::Settings {
+            layout: config.layout,
+            locator: Some(config.locator),
+            ports: ports.map(|port| (port.name.clone(), port.role)).collect(),
+            limits: store::Limits::default(),
+        });
+        let desired = Desired {
+            vnets: config.vnet,
+            hosts: config.host,
+            bindings: config.binding,
+            mappings: config.mapping,
+            routes: config.route,
+            neighbors: config.neighbor,
+        };
+        store
+            .replace(&mut plant, Origin::File, &desired, 0)
+            .unwrap();
+        plant
+    }
+
+    fn explain(plant: &mut Plant, to: &str, protocol: Protocol) -> (Vec<String>, ExplainReport) {
+        let request = Explain {
+            from: "A".into(),
+            to: to.parse().unwrap(),
+            protocol,
+            source_port: None,
+            destination_port: None,
+            length: None,
+            ttl: None,
+            dscp: None,
+            df: None,
+        };
+        let report = plant.explain_packet(&request).unwrap();
+        let stages = report.steps.iter().map(|step| step.stage.clone());
+        (stages.collect(), report)
+    }
+
+    #[test]
+    fn a_drop_is_told_once_and_in_full() {
+        let mut plant = host_r();
+        let (stages, report) = explain(&mut plant, "10.0.0.3", Protocol::Number(135));
+        assert_eq!(stages, ["parse"]);
+        assert_eq!(report.outcome, "protocol_not_carried");
+        let verdict = &report.steps[0].verdict;
+        assert!(
+            verdict.ends_with("(0, 43, 44, 58, 59, 60, 135, 139, 140)."),
+            "{verdict}"
+        );
+        let (stages, report) = explain(&mut plant, "10.0.0.9", Protocol::Icmp);
+        assert_eq!(stages, ["parse", "classify", "authorize", "resolve"]);
+        assert_eq!(report.outcome, "no_mapping");
+        // The next hop has not answered yet.
+        let (stages, report) = explain(&mut plant, "10.0.0.3", Protocol::Icmp);
+        assert_eq!(stages.last().unwrap(), "rewrite");
+        assert_eq!(report.outcome, "no_neighbor");
+    }
 }

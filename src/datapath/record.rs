@@ -57,8 +57,9 @@ impl fmt::Debug for Frame {
     }
 }
 
-/// What a stage said.
-pub type Words = ArrayString<120>;
+/// What a stage said. The longest sentences have two names of 63 letters, or
+/// the help of a drop; a test holds them against this.
+pub type Words = ArrayString<192>;
 
 /// A packet's way through the walk.
 #[derive(Clone, Debug)]
@@ -182,7 +183,7 @@ impl<S: FnMut(&Record)> Tracer for Recorder<'_, S> {
         let topology = self.topology;
         if let Some(record) = self.watched(i) {
             let mut words = Words::new();
-            let mut cut = Cut(&mut words);
+            let mut cut = Cut::new(&mut words);
             // `Cut` has no errors: what does not fit is left out.
             let _ = match &verdict {
                 Ok(it) => it.tell(topology, &mut cut),
@@ -222,16 +223,85 @@ impl<S: FnMut(&Record)> Tracer for Recorder<'_, S> {
     }
 }
 
-/// Writes what fits into a record's place for words.
-struct Cut<'a>(&'a mut Words);
+/// Writes what fits into a record's place for words, and shows by an ellipsis
+/// that something did not.
+struct Cut<'a> {
+    words: &'a mut Words,
+    full: bool,
+}
+
+impl Cut<'_> {
+    const MARK: char = '\u{2026}';
+
+    fn new(words: &mut Words) -> Cut<'_> {
+        Cut { words, full: false }
+    }
+
+    fn mark(&mut self) {
+        self.full = true;
+        while self.words.try_push(Cut::MARK).is_err() {
+            self.words.pop();
+        }
+    }
+}
 
 impl Write for Cut<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         for c in text.chars() {
-            if self.0.try_push(c).is_err() {
+            if self.full {
                 break;
+            }
+            if self.words.try_push(c).is_err() {
+                self.mark();
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::datapath::{Drop, Party};
+    use crate::mapping::{Key, NodeIndex};
+
+    fn told(topology: &Topology, what: &impl Tell) -> (String, Words) {
+        let (mut whole, mut words) = (String::new(), Words::new());
+        what.tell(topology, &mut whole).unwrap();
+        what.tell(topology, &mut Cut::new(&mut words)).unwrap();
+        (whole, words)
+    }
+
+    #[test]
+    fn every_end_of_a_packet_is_told_in_full() {
+        let topology = Topology::default();
+        let node = NodeIndex::new(0).unwrap();
+        for why in Drop::ALL.iter().copied() {
+            let key = Key::new(1, 1);
+            let whose = Party::node(node);
+            for exit in [
+                Exit::Drop(why),
+                Exit::Refuse { why, node, mtu: 0 },
+                Exit::Hold { why, key, whose },
+            ] {
+                let (whole, words) = told(&topology, &exit);
+                assert_eq!(whole, words.as_str());
+            }
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_marked() {
+        let mut words = Words::new();
+        let full = "x".repeat(words.capacity());
+        let mut cut = Cut::new(&mut words);
+        write!(cut, "{full}").unwrap();
+        assert_eq!(words.as_str(), full, "just fits");
+        let mut words = Words::new();
+        let mut cut = Cut::new(&mut words);
+        write!(cut, "{full}é").unwrap();
+        write!(cut, "more").unwrap();
+        assert!(words.ends_with("x…"), "{words}");
+        assert_eq!(words.chars().filter(|c| *c == 'x').count(), 189);
     }
 }

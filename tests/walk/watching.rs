@@ -384,3 +384,38 @@ fn a_wait_and_its_end_are_seen() {
         }))
     ));
 }
+
+/// Names may have 63 letters; a verdict with two of them is still whole.
+#[test]
+fn long_names_are_told_in_full() {
+    let mut setup = setup_r();
+    let long = |name: &str| format!("{name}{}", "n".repeat(63 - name.len()));
+    for node in &mut setup.topology.nodes {
+        node.name = long(&node.name);
+    }
+    for vnet in &mut setup.topology.vnets {
+        vnet.name = long(&vnet.name);
+    }
+    for host in &mut setup.topology.hosts {
+        host.name = long(&host.name);
+    }
+    for port in &mut setup.topology.ports {
+        port.name = long(&port.name);
+    }
+    setup.topology.watch = vec![Filter::default()];
+    let mut r = setup.start();
+    r.send(PORT_A, &from_a(&udp(A, C, (1, 2), b"to C")));
+    r.send(PORT_A, &from_a(&hello()));
+    r.send(UPLINK, &g_to_a().to_r());
+    r.settle();
+    let records = records(&mut r);
+    assert_eq!(records.len(), 3);
+    let words: Vec<_> = records
+        .iter()
+        .flat_map(steps)
+        .map(|(_, words)| words)
+        .collect();
+    assert!(words.iter().all(|words| !words.contains('…')), "{words:?}");
+    let to_c = format!("node {} (vnet {}) of this host", long("C"), long("Z"));
+    assert!(words.contains(&to_c.as_str()), "{words:?}");
+}
