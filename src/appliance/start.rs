@@ -227,12 +227,7 @@ fn assemble(
 ) -> Result<(Workers, Control<MbufPool>), Error> {
     let clock = Clock::tsc(eal.tsc_hz());
     let domain = Domain::default();
-    let limits = crate::mapping::Limits {
-        mappings: config.limits.mappings as usize,
-        prefixes: config.limits.prefixes as usize,
-        ..crate::mapping::Limits::default()
-    };
-    let writer = Writer::new(&domain, limits)?;
+    let writer = Writer::new(&domain, table_limits(&config.limits))?;
     let readers = writer.readers();
     let pool = MbufPool(built.pools[0].clone());
     let blocks: Vec<Arc<Counters>> = built
@@ -357,12 +352,7 @@ fn load_state(
             .iter()
             .map(|port| (port.name.clone(), port.role))
             .collect(),
-        limits: store::Limits {
-            mappings: config.limits.mappings as usize,
-            bindings: config.limits.nodes as usize,
-            hosts: config.limits.hosts as usize,
-            ..store::Limits::default()
-        },
+        limits: store_limits(&config.limits),
     });
     let now = plant.seconds();
     let failed = |message: String| Error::State {
@@ -392,6 +382,25 @@ fn load_state(
             .map_err(|error| failed(error.to_string()))?;
     }
     Ok(store)
+}
+
+/// Own nodes are in the table beside the mappings.
+fn table_limits(limits: &config::Limits) -> crate::mapping::Limits {
+    crate::mapping::Limits {
+        mappings: (limits.mappings + limits.nodes) as usize,
+        prefixes: limits.prefixes as usize,
+        ..crate::mapping::Limits::default()
+    }
+}
+
+/// The store does not tell mappings of prefixes from others; the table does.
+fn store_limits(limits: &config::Limits) -> store::Limits {
+    store::Limits {
+        mappings: (limits.mappings + limits.prefixes) as usize,
+        bindings: limits.nodes as usize,
+        hosts: limits.hosts as usize,
+        ..store::Limits::default()
+    }
 }
 
 /// The objects of a file.
@@ -428,5 +437,24 @@ fn settings(config: &Config, index: u16, transmitter: Vec<u16>, clock: &Clock) -
         miss_rate: limits.miss_rate,
         icmp_rate: limits.icmp_rate,
         transmitter,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_limit_has_room_for_its_own() {
+        let limits = config::Limits {
+            mappings: 5,
+            prefixes: 3,
+            nodes: 2,
+            hosts: 7,
+            ..config::Limits::default()
+        };
+        let (table, store) = (table_limits(&limits), store_limits(&limits));
+        assert_eq!((table.mappings, table.prefixes), (5 + 2, 3));
+        assert_eq!((store.mappings, store.bindings, store.hosts), (5 + 3, 2, 7));
     }
 }
