@@ -32,7 +32,9 @@ pub struct Vnet {
     /// How the source of an arriving packet is checked.
     #[serde(default)]
     pub verify: Verify,
-    /// MTU of its nodes; derived from the substrate's when absent (substrate - 28).
+    /// MTU of its nodes: the most they are told when a packet of theirs is too
+    /// big, even where the path takes more. When absent, what the path takes
+    /// (substrate - 28).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 68, max = 15972))]
     pub mtu: Option<u16>,

@@ -224,6 +224,13 @@ impl Plant {
         let Some(record) = self.topology().node(node) else {
             return;
         };
+        let problem = match (problem, self.topology().vnet(record.vnet)) {
+            (Problem::FragmentationNeeded { mtu }, Some(vnet)) => {
+                let mtu = mtu.min(vnet.mtu);
+                Problem::FragmentationNeeded { mtu }
+            }
+            (problem, _) => problem,
+        };
         let (Some(mac), Some(fault)) = (record.mac, ipv4::Header::parse_unchecked(quote)) else {
             return;
         };
@@ -405,6 +412,8 @@ fn peer_of(node: Vaddr, ranges: &[Prefix4]) -> Vaddr {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::appliance::testing::host_r;
+    use crate::packet::Buffer;
 
     #[test]
     fn a_peer_is_never_the_node_itself() {
@@ -415,5 +424,51 @@ mod tests {
         assert_eq!(peer("10.0.0.1", &range), "10.0.0.2");
         assert_eq!(peer("192.0.2.7", &range), "192.0.2.6");
         assert_eq!(peer("192.0.2.6", &[]), "192.0.2.7");
+    }
+
+    /// The MTU that A is told when a packet of its own did not fit 1472 bytes.
+    fn told(vnet: &str) -> u16 {
+        let (mut plant, store) = host_r(vnet);
+        let node = plant.numbers.get("A").unwrap();
+        plant.learn(node, Mac([2, 0, 0, 0, 0, 9]));
+        plant.step(&store);
+        let ip = ipv4::Header {
+            tos: 0,
+            total_len: 48,
+            id: 1,
+            reserved: false,
+            df: true,
+            mf: false,
+            offset: 0,
+            ttl: 64,
+            protocol: 17,
+            src: "10.0.0.2".parse().unwrap(),
+            dst: "10.0.0.3".parse().unwrap(),
+            header_len: 20,
+        };
+        let mut frame = vec![0; 12];
+        frame.extend([0x08, 0x00]);
+        frame.extend(ip.bytes());
+        frame.extend([0; 28]);
+        let refused = Notice::Refused {
+            why: Drop::TooBig,
+            node,
+            mtu: 1472,
+            packet: Buffer::new(&frame),
+        };
+        let mut replies = Replies::default();
+        plant.notice(refused, &store, &mut replies);
+        let [(1, reply)] = &replies.frames[..] else {
+            panic!("{replies:?}");
+        };
+        assert_eq!(reply[34..36], [3, 4], "fragmentation needed");
+        u16::from_be_bytes([reply[40], reply[41]])
+    }
+
+    #[test]
+    fn nodes_are_told_the_mtu_of_their_vnet() {
+        assert_eq!(told(""), 1472);
+        assert_eq!(told("mtu = 1400"), 1400);
+        assert_eq!(told("mtu = 1472"), 1472);
     }
 }

@@ -15,7 +15,6 @@ use crate::datapath::topology::{
 use crate::datapath::watch::Filter;
 use crate::mapping::{HostIndex, NodeIndex};
 use crate::model::{self, Role};
-use crate::siit;
 use crate::substrate::{AddressState, Substrate};
 use crate::wire::ethernet::{self, ethertype};
 use crate::wire::virtual_mac::{Family, Kind};
@@ -99,7 +98,7 @@ pub fn topology(
     live: &Live<'_>,
 ) -> Topology {
     numbers.update(store.bindings().map(|binding| binding.name.as_str()));
-    let vnets: Vec<VnetRecord> = store.vnets().map(|vnet| vnet_record(site, vnet)).collect();
+    let vnets: Vec<VnetRecord> = store.vnets().map(vnet_record).collect();
     let vnet_numbers: HashMap<&str, u32> = vnets
         .iter()
         .enumerate()
@@ -145,16 +144,14 @@ pub fn topology(
     topology
 }
 
-fn vnet_record(site: &Site, vnet: &model::Vnet) -> VnetRecord {
+fn vnet_record(vnet: &model::Vnet) -> VnetRecord {
     VnetRecord {
         name: vnet.name.clone(),
         vni: vnet.vni,
         mode: vnet.mode,
         dscp: vnet.dscp,
         verify: vnet.verify,
-        mtu: vnet
-            .mtu
-            .unwrap_or_else(|| siit::fragment::node_mtu(site.mtu)),
+        mtu: vnet.mtu.unwrap_or(u16::MAX),
         prefixes: vnet.prefixes.clone(),
     }
 }

@@ -170,77 +170,7 @@ fn fill_checksum(header: &ipv4::Header, body: &mut [u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::appliance::compile;
-    use crate::appliance::devices::{DeviceFacts, Devices, Link, PoolFill};
-    use crate::appliance::plant::Parts;
-    use crate::clock::Clock;
-    use crate::config::Config;
-    use crate::control::store::{self, Desired, Store};
-    use crate::mapping::{Domain, Limits, Writer};
-    use crate::model::Origin;
-    use crate::substrate::{Substrate, SubstrateConfig, Uplink};
-
-    /// Devices that are there and no more.
-    struct Idle;
-
-    impl Devices for Idle {
-        fn link(&self, _: u16) -> Link {
-            Link { up: true, speed: 0 }
-        }
-
-        fn facts(&self, _: u16) -> DeviceFacts {
-            DeviceFacts::default()
-        }
-
-        fn counters(&self, _: u16) -> Vec<(String, u64)> {
-            Vec::new()
-        }
-
-        fn pools(&self) -> Vec<PoolFill> {
-            Vec::new()
-        }
-    }
-
-    /// Host R of the first vnet of README.md.
-    fn host_r() -> Plant {
-        let file = include_bytes!("../../configs/first/r.toml");
-        let (config, _) = Config::parse("r.toml", file).unwrap();
-        let macs = [Mac([2, 0, 0, 0, 0, 1]), Mac([2, 0, 0, 0, 0, 2])];
-        let site = compile::site(&config, &macs);
-        let domain = Domain::default();
-        let uplink = Uplink::of(&config.port[0], 0, macs[0]);
-        let substrate = SubstrateConfig::new(config.locator, config.layout, vec![uplink]);
-        let mut plant = Plant::new(Parts {
-            site,
-            settings: String::new(),
-            substrate: Substrate::new(substrate).unwrap(),
-            writer: Writer::new(&domain, Limits::default()).unwrap(),
-            domain,
-            counters: Vec::new(),
-            devices: Box::new(Idle),
-            clock: Clock::manual().0,
-        })
-        .unwrap();
-        let ports = config.port.iter();
-        let mut store = Store::new(store::Settings {
-            layout: config.layout,
-            locator: Some(config.locator),
-            ports: ports.map(|port| (port.name.clone(), port.role)).collect(),
-            limits: store::Limits::default(),
-        });
-        let desired = Desired {
-            vnets: config.vnet,
-            hosts: config.host,
-            bindings: config.binding,
-            mappings: config.mapping,
-            routes: config.route,
-            neighbors: config.neighbor,
-        };
-        store
-            .replace(&mut plant, Origin::File, &desired, 0)
-            .unwrap();
-        plant
-    }
+    use crate::appliance::testing::host_r;
 
     fn explain(plant: &mut Plant, to: &str, protocol: Protocol) -> (Vec<String>, ExplainReport) {
         let request = Explain {
@@ -261,7 +191,7 @@ mod tests {
 
     #[test]
     fn a_drop_is_told_once_and_in_full() {
-        let mut plant = host_r();
+        let (mut plant, _) = host_r("");
         let (stages, report) = explain(&mut plant, "10.0.0.3", Protocol::Number(135));
         assert_eq!(stages, ["parse"]);
         assert_eq!(report.outcome, "protocol_not_carried");

@@ -36,6 +36,8 @@ mod signal;
 mod stale;
 #[cfg(feature = "dpdk")]
 mod start;
+#[cfg(test)]
+mod testing;
 mod watchers;
 
 #[cfg(feature = "dpdk")]

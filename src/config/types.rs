@@ -176,7 +176,8 @@ pub struct Limits {
     /// ICMP errors sent to a node each second.
     #[schemars(range(min = 0, max = 1000000))]
     pub icmp_rate: u32,
-    /// Places in each ring between threads: a power of two.
+    /// Places in each ring of packets or notices between threads: a power of
+    /// two.
     #[schemars(range(min = 64, max = 65536))]
     pub ring: u32,
     /// Packet buffers of each NUMA node. When absent, what queues, rings,

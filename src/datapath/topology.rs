@@ -176,7 +176,7 @@ pub struct VnetRecord {
     pub mode: Mode,
     pub dscp: Dscp,
     pub verify: Verify,
-    /// What its nodes are told as MTU.
+    /// Most that its nodes are told as MTU, whatever the path takes.
     pub mtu: u16,
     pub prefixes: Vec<Prefix4>,
 }

@@ -1,0 +1,75 @@
+//! Control's half of an appliance without devices, for tests.
+
+use super::compile;
+use super::devices::{DeviceFacts, Devices, Link, PoolFill};
+use super::plant::{Parts, Plant};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::control::store::{self, Desired, Store};
+use crate::mapping::{Domain, Limits, Writer};
+use crate::model::Origin;
+use crate::substrate::{Substrate, SubstrateConfig, Uplink};
+use crate::wire::Mac;
+
+/// Devices that are there and no more.
+struct Idle;
+
+impl Devices for Idle {
+    fn link(&self, _: u16) -> Link {
+        Link { up: true, speed: 0 }
+    }
+
+    fn facts(&self, _: u16) -> DeviceFacts {
+        DeviceFacts::default()
+    }
+
+    fn counters(&self, _: u16) -> Vec<(String, u64)> {
+        Vec::new()
+    }
+
+    fn pools(&self) -> Vec<PoolFill> {
+        Vec::new()
+    }
+}
+
+/// Host R of the first vnet of README.md; `vnet` is said of the vnet too.
+pub(super) fn host_r(vnet: &str) -> (Plant, Store) {
+    let file = include_str!("../../configs/first/r.toml");
+    let said = file.replacen("[[vnet]]\n", &format!("[[vnet]]\n{vnet}\n"), 1);
+    let (config, _) = Config::parse("r.toml", said.as_bytes()).unwrap();
+    let macs = [Mac([2, 0, 0, 0, 0, 1]), Mac([2, 0, 0, 0, 0, 2])];
+    let site = compile::site(&config, &macs);
+    let domain = Domain::default();
+    let uplink = Uplink::of(&config.port[0], 0, macs[0]);
+    let substrate = SubstrateConfig::new(config.locator, config.layout, vec![uplink]);
+    let mut plant = Plant::new(Parts {
+        site,
+        settings: String::new(),
+        substrate: Substrate::new(substrate).unwrap(),
+        writer: Writer::new(&domain, Limits::default()).unwrap(),
+        domain,
+        counters: Vec::new(),
+        devices: Box::new(Idle),
+        clock: Clock::manual().0,
+    })
+    .unwrap();
+    let ports = config.port.iter();
+    let mut store = Store::new(store::Settings {
+        layout: config.layout,
+        locator: Some(config.locator),
+        ports: ports.map(|port| (port.name.clone(), port.role)).collect(),
+        limits: store::Limits::default(),
+    });
+    let desired = Desired {
+        vnets: config.vnet,
+        hosts: config.host,
+        bindings: config.binding,
+        mappings: config.mapping,
+        routes: config.route,
+        neighbors: config.neighbor,
+    };
+    store
+        .replace(&mut plant, Origin::File, &desired, 0)
+        .unwrap();
+    (plant, store)
+}
