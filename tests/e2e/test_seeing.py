@@ -135,7 +135,7 @@ class Seeing(Case):
         self.assertIn(back, pairs)
 
     def test_events_are_told(self):
-        child = self.client("events", "miss", "config", "--json", "-c", "2")
+        child = self.client("events", "miss", "config", "--json", "--seconds", "2.5")
         time.sleep(0.3)
         # Who only looks on makes no packet wait; who answers does.
         self.assertEqual(self.misses_answered(), "no")
