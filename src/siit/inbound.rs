@@ -125,7 +125,7 @@ impl Arrived {
     /// has constants for its lengths and offsets.
     #[inline(always)]
     pub fn plain(&self) -> Option<Arrived> {
-        (usize::from(self.header_len) == ipv6::HEADER_LEN).then(|| Arrived {
+        (usize::from(self.header_len) == ipv6::HEADER_LEN).then_some(Arrived {
             fragment: None,
             header_len: ipv6::HEADER_LEN as u8,
             ..*self
