@@ -16,7 +16,7 @@ use std::{
 use criterion::{BenchmarkId, Criterion, Throughput};
 use hashbrown::HashMap;
 use weft::mapping::{
-    BURST, Domain, HostIndex, Key, Limits, Mapping, Participant, Reader, Target, Writer,
+    BURST, Domain, Found, HostIndex, Key, Limits, Mapping, Participant, Reader, Target, Writer,
 };
 
 const Z: u32 = 0x5A0001;
@@ -88,10 +88,13 @@ impl Ours {
 
     #[inline]
     fn lookup(&mut self, keys: &[Key; BURST]) -> usize {
-        let mut out = [None; BURST];
+        let mut out = [Found::NOTHING; BURST];
         self.reader.lookup_burst(&self.pin, keys, &mut out);
         self.pin.quiescent();
-        black_box(&out).iter().flatten().count()
+        black_box(&out)
+            .iter()
+            .filter(|found| !found.is_nothing())
+            .count()
     }
 }
 

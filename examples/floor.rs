@@ -16,7 +16,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use dpdk::{Burst, Eal, EalConfig, Mbuf, Mempool, Port, PortConfig, RxQueue, TxQueue};
-use weft::mapping::{Domain, HostIndex, Key, Limits, Mapping, Participant, Reader, Target, Writer};
+use weft::mapping::{
+    Domain, Found, HostIndex, Key, Limits, Mapping, Participant, Reader, Target, Writer,
+};
 use weft::wire::{Layout, Locator, Vaddr, Vni, checksum, ethernet, ipv4, ipv6};
 
 const VNI: Vni = Vni(0x5a_0001);
@@ -137,7 +139,7 @@ struct Rewriter {
 impl Rewriter {
     fn burst(&mut self, burst: &mut Burst) {
         let mut keys = [Key::new(0, 0); BURST];
-        let mut found = [None; BURST];
+        let mut found = [Found::NOTHING; BURST];
         for (key, packet) in keys.iter_mut().zip(burst.iter()) {
             let at = LINK + ipv4::field::DESTINATION;
             let word = packet.data().get(at..).and_then(|rest| rest.first_chunk());
@@ -147,7 +149,7 @@ impl Rewriter {
         self.reader
             .lookup_burst(&self.pin, &keys[..n], &mut found[..n]);
         for ((packet, key), found) in burst.iter_mut().zip(keys).zip(found) {
-            if found.is_none() || self.rewrite(packet, key).is_none() {
+            if found.is_nothing() || self.rewrite(packet, key).is_none() {
                 self.missed += 1;
             }
         }

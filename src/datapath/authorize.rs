@@ -5,7 +5,7 @@
 //! came from: whoever forges a substrate source would have to sit behind that
 //! very locator.
 
-use crate::mapping::{HostIndex, Key, Mapping, NodeIndex, Target};
+use crate::mapping::{Found, HostIndex, Key, NodeIndex, Target};
 use crate::model::Verify;
 use crate::wire::{Vni, ipv4};
 
@@ -62,7 +62,7 @@ pub fn to_send<'t>(cx: &Context<'t>, it: Classified<'t>) -> Result<Permitted<'t>
 pub fn to_arrive<'a>(
     cx: &Context<'_>,
     it: &'a Incoming,
-    source: Option<Mapping>,
+    source: Found,
 ) -> Result<Verified<'a>, Exit> {
     if it.source_vni != it.vni {
         return Err(Drop::Denied.into());
@@ -73,7 +73,7 @@ pub fn to_arrive<'a>(
             .host(host)
             .is_some_and(|host| host.locator.bits() == came_from)
     };
-    match source {
+    match source.mapping() {
         Some(mapping) if !mapping.is_expired(cx.seconds) => match mapping.target {
             Target::Remote(host)
                 if host_is(host) || mapping.previous_at(cx.seconds).is_some_and(host_is) =>

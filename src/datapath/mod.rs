@@ -36,7 +36,7 @@ pub use drop::Drop;
 pub use results::Results;
 pub use topology::Topology;
 
-use crate::mapping::{HostIndex, Key, Mapping, NodeIndex, Participant, Reader};
+use crate::mapping::{Found, HostIndex, Key, NodeIndex, Participant, Reader};
 pub use crate::packet::BURST;
 use crate::packet::{Meta, Packet};
 use crate::siit;
@@ -310,4 +310,4 @@ fn end<P: Packet, T: Tracer>(
 }
 
 /// What the table said, question by question.
-type Found<const N: usize> = [Option<Mapping>; N];
+type Answers<const N: usize> = [Found; N];

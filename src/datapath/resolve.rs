@@ -2,14 +2,14 @@
 //! a node here. The table is asked for the whole burst at once, so that its
 //! cache misses overlap.
 
-use crate::mapping::{HostIndex, Key, Mapping, NodeIndex, Target};
+use crate::mapping::{Found, HostIndex, Key, NodeIndex, Target};
 use crate::wire::{Vaddr, Vni};
 
 use super::authorize::{Permitted, Verified};
 use super::classify::Incoming;
 use super::results::Asked;
 use super::topology::NodeRecord;
-use super::{BURST, Context, Drop, Exit, Found, Party};
+use super::{Answers, BURST, Context, Drop, Exit, Party};
 
 /// Where a node's packet goes.
 #[derive(Clone, Copy, Debug)]
@@ -36,9 +36,9 @@ pub struct Inward<'a> {
 /// Fills keys that nobody asks for: vni 0 is in no table.
 const NOBODY: Key = Key::new(0, 0);
 
-pub fn destinations(cx: &Context<'_>, asked: &Asked<Permitted<'_>>) -> Found<BURST> {
+pub fn destinations(cx: &Context<'_>, asked: &Asked<Permitted<'_>>) -> Answers<BURST> {
     let mut keys = [NOBODY; BURST];
-    let mut found = [None; BURST];
+    let mut found = [Found::NOTHING; BURST];
     for (key, (_, permitted)) in keys.iter_mut().zip(asked) {
         *key = permitted.key;
     }
@@ -50,9 +50,9 @@ pub fn destinations(cx: &Context<'_>, asked: &Asked<Permitted<'_>>) -> Found<BUR
 
 /// Sources and destinations of a burst, in one pass over the table: those of
 /// packet `i` at `2 * i` and `2 * i + 1`.
-pub fn both_ends(cx: &Context<'_>, asked: &Asked<Incoming>) -> Found<{ 2 * BURST }> {
+pub fn both_ends(cx: &Context<'_>, asked: &Asked<Incoming>) -> Answers<{ 2 * BURST }> {
     let mut keys = [NOBODY; 2 * BURST];
-    let mut found = [None; 2 * BURST];
+    let mut found = [Found::NOTHING; 2 * BURST];
     for (ends, (_, incoming)) in keys.as_chunks_mut().0.iter_mut().zip(asked) {
         *ends = [
             Key::new(incoming.source_vni.0, incoming.packet.src().0),
@@ -69,9 +69,9 @@ pub fn both_ends(cx: &Context<'_>, asked: &Asked<Incoming>) -> Found<{ 2 * BURST
 pub fn onward<'a>(
     cx: &Context<'a>,
     it: &'a Permitted<'a>,
-    found: Option<Mapping>,
+    found: Found,
 ) -> Result<Onward<'a>, Exit> {
-    let to = match found {
+    let to = match found.mapping() {
         Some(mapping) if !mapping.is_expired(cx.seconds) => match mapping.target {
             Target::Remote(host) => Place::Host(host),
             Target::Local(node) => {
@@ -90,13 +90,9 @@ pub fn onward<'a>(
 }
 
 #[inline(always)]
-pub fn inward<'a>(
-    cx: &Context<'a>,
-    it: Verified<'a>,
-    found: Option<Mapping>,
-) -> Result<Inward<'a>, Exit> {
+pub fn inward<'a>(cx: &Context<'a>, it: Verified<'a>, found: Found) -> Result<Inward<'a>, Exit> {
     let incoming = it.incoming;
-    let Some(Target::Local(node)) = found.map(|mapping| mapping.target) else {
+    let Some(Target::Local(node)) = found.mapping().map(|mapping| mapping.target) else {
         return Err(Drop::NotLocal.into());
     };
     match having(cx, node, incoming.vni, incoming.packet.dst()) {

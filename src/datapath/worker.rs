@@ -83,6 +83,9 @@ pub struct Worker<Io: Port, Po> {
     view: View,
     lane: Lane<Io, Po>,
     burst: Burst<Io::Packet>,
+    /// When the last round began, and whether it found packets.
+    started: u64,
+    busy: bool,
 }
 
 /// The shared state, as one worker reads it.
@@ -111,6 +114,7 @@ impl<Io: Port, Po: Pool<Packet = Io::Packet>> Worker<Io, Po> {
         counters: Arc<Counters>,
         clock: Clock,
     ) -> Worker<Io, Po> {
+        let started = clock.now();
         let buckets = settings.nodes + 2 * ports.len();
         let limiter = |rate: u32| Limiter::new(buckets, rate, rate.max(BURST as u32), clock.hz());
         Worker {
@@ -137,6 +141,8 @@ impl<Io: Port, Po: Pool<Packet = Io::Packet>> Worker<Io, Po> {
             },
             view,
             burst: Burst::default(),
+            started,
+            busy: false,
         }
     }
 
@@ -159,6 +165,7 @@ impl<Io: Port, Po: Pool<Packet = Io::Packet>> Worker<Io, Po> {
     /// Once around all queues and rings. Returns how many packets moved.
     pub fn round(&mut self) -> usize {
         let started = self.lane.clock.now();
+        self.account(started);
         let pin = &self.view.participant;
         let cx = Context {
             topology: self.view.topology.get(pin),
@@ -169,19 +176,29 @@ impl<Io: Port, Po: Pool<Packet = Io::Packet>> Worker<Io, Po> {
         };
         let moved = self.lane.round(&cx, &mut self.burst, started);
         self.view.participant.quiescent();
-        let spent = self.lane.clock.now().wrapping_sub(started);
         let counters = &self.lane.counters;
         counters.rounds.add(1);
         if counters.rounds.get().is_multiple_of(FILLS) {
             self.lane.ends.tell_fills();
         }
-        if moved > 0 {
+        self.busy = moved > 0;
+        if self.busy {
             counters.busy_rounds.add(1);
+        }
+        moved
+    }
+
+    /// What the round before took, sleep after it included: reading the clock
+    /// once a round is enough, and costs as much as half a packet.
+    fn account(&mut self, now: u64) {
+        let spent = now.wrapping_sub(self.started);
+        self.started = now;
+        let counters = &self.lane.counters;
+        if self.busy {
             counters.busy_cycles.add(spent);
         } else {
             counters.idle_cycles.add(spent);
         }
-        moved
     }
 
     /// Spins a little, then sleeps: long enough to leave the core to others,
@@ -191,7 +208,6 @@ impl<Io: Port, Po: Pool<Packet = Io::Packet>> Worker<Io, Po> {
             std::hint::spin_loop();
             return;
         }
-        let before = self.lane.clock.now();
         self.view.participant.offline();
         std::thread::sleep(Duration::from_micros(if empty_rounds < 1024 {
             50
@@ -199,10 +215,6 @@ impl<Io: Port, Po: Pool<Packet = Io::Packet>> Worker<Io, Po> {
             200
         }));
         self.view.participant.online();
-        self.lane
-            .counters
-            .idle_cycles
-            .add(self.lane.clock.now().wrapping_sub(before));
     }
 
     pub fn counters(&self) -> &Counters {

@@ -131,7 +131,7 @@ impl Target {
         kind << INDEX_BITS | index
     }
 
-    #[inline]
+    #[inline(always)]
     const fn decode(word: u32) -> Self {
         let index = word & INDEX_MASK;
         match word >> INDEX_BITS {
@@ -198,7 +198,7 @@ impl Mapping {
         ]
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) const fn decode(words: Words) -> Self {
         let [value, previous, _] = words;
         let host = HostIndex(previous as u32 & INDEX_MASK);
@@ -214,13 +214,47 @@ impl Mapping {
     }
 }
 
+/// The answer to one question of a burst, as it stands in the table. Two words
+/// are written and read with less work than a [`Mapping`], and
+/// [`mapping`](Self::mapping) costs only the fields that are then used.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Found([u64; 2]);
+
+impl Found {
+    /// There is no mapping. No target is encoded so.
+    pub const NOTHING: Self = Self([u64::MAX; 2]);
+
+    #[inline(always)]
+    pub(super) const fn new([value, previous, _]: Words) -> Self {
+        Self([value, previous])
+    }
+
+    #[inline(always)]
+    pub const fn is_nothing(self) -> bool {
+        self.0[0] == u64::MAX
+    }
+
+    /// What was found.
+    #[inline(always)]
+    pub const fn mapping(self) -> Option<Mapping> {
+        if self.is_nothing() {
+            return None;
+        }
+        Some(Mapping::decode([self.0[0], self.0[1], 0]))
+    }
+}
+
+impl fmt::Debug for Found {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.mapping(), f)
+    }
+}
+
 /// Set in the second word when there is a previous host.
 const PREVIOUS: u64 = 1 << 31;
 
 /// An entry's words after its key.
 pub(super) type Words = [u64; 3];
-
-const _: () = assert!(size_of::<Option<Mapping>>() <= 24, "copied per packet");
 
 #[cfg(all(test, not(loom)))]
 mod tests {
@@ -251,6 +285,7 @@ mod tests {
                         previous,
                     };
                     assert_eq!(Mapping::decode(mapping.encode()), mapping);
+                    assert_eq!(Found::new(mapping.encode()).mapping(), Some(mapping));
                 }
             }
         }
@@ -258,6 +293,7 @@ mod tests {
 
     #[test]
     fn words_that_nobody_wrote_send_nothing() {
+        assert_eq!(Found::NOTHING.mapping(), None);
         assert_eq!(Target::decode(u32::MAX), Target::Refused);
     }
 

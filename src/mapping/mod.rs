@@ -20,7 +20,7 @@
 //! | `region`, `arch`, `sync` | pages, intrinsics, and the seam for the model checker |
 //!
 //! ```
-//! use weft::mapping::{Domain, HostIndex, Key, Limits, Mapping, Target, Writer};
+//! use weft::mapping::{Domain, Found, HostIndex, Key, Limits, Mapping, Target, Writer};
 //!
 //! let domain = Domain::default();
 //! let mut writer = Writer::new(&domain, Limits::default())?;
@@ -31,10 +31,10 @@
 //! let at_s = Mapping::new(Target::Remote(HostIndex::new(1).unwrap()));
 //! writer.insert(g, at_s)?;
 //!
-//! let mut found = [None; 2];
+//! let mut found = [Found::NOTHING; 2];
 //! let keys = [g, Key::new(0x590001, 0x0A000003)];
 //! reader.lookup_burst(&worker, &keys, &mut found);
-//! assert_eq!(found, [Some(at_s), None]);
+//! assert_eq!(found.map(Found::mapping), [Some(at_s), None]);
 //! worker.quiescent();
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -60,7 +60,7 @@ mod model;
 #[cfg(all(test, not(loom)))]
 mod torture;
 
-pub use entry::{HostIndex, Key, Mapping, NodeIndex, SideIndex, Target};
+pub use entry::{Found, HostIndex, Key, Mapping, NodeIndex, SideIndex, Target};
 pub use grow::Cursor;
 pub use prefix::{Prefix, PrefixError};
 pub use published::{Publisher, Refused, Subscriber};

@@ -136,11 +136,11 @@ impl Twin {
         {}
         assert_eq!(seen, self.model);
         let keys: Vec<_> = (0..2310).map(key).collect();
-        let mut found = vec![None; keys.len()];
+        let mut found = vec![Found::NOTHING; keys.len()];
         self.reader.lookup_burst(&self.pin, &keys, &mut found);
         for (&key, found) in keys.iter().zip(found) {
             let expected = self.model.get(&key).copied();
-            assert_eq!(found, expected);
+            assert_eq!(found.mapping(), expected);
             assert_eq!(self.reader.lookup(&self.pin, key), expected);
             assert_eq!(self.writer.get(key), expected);
         }
@@ -226,12 +226,18 @@ fn resolve_prefers_the_exact_entry_and_then_the_longest() {
         // The other tenant's twin has neither.
         Key::new(y, 0x0A00_0002),
     ];
-    let mut out = [None; 6];
+    let mut out = [Found::NOTHING; 6];
     reader.resolve_burst(&pin, &keys, &mut out);
     let to = |index| Some(Mapping::new(host(index)));
-    assert_eq!(out, [to(1), to(24), to(8), to(0), None, None]);
+    assert_eq!(
+        out.map(Found::mapping),
+        [to(1), to(24), to(8), to(0), None, None]
+    );
     reader.lookup_burst(&pin, &keys, &mut out);
-    assert_eq!(out, [to(1), None, None, None, None, None]);
+    assert_eq!(
+        out.map(Found::mapping),
+        [to(1), None, None, None, None, None]
+    );
 }
 
 #[test]

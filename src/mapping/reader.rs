@@ -11,7 +11,7 @@ use std::{cell::Cell, fmt, marker::PhantomData};
 
 use super::{
     arch::prefetch,
-    entry::{Key, Mapping},
+    entry::{Found, Key, Mapping},
     hash::Hash,
     prefix,
     published::Subscriber,
@@ -81,7 +81,7 @@ impl Reader {
     /// # Panics
     /// When `out` is shorter than `keys`.
     #[inline]
-    pub fn lookup_burst(&self, pin: &Participant, keys: &[Key], out: &mut [Option<Mapping>]) {
+    pub fn lookup_burst(&self, pin: &Participant, keys: &[Key], out: &mut [Found]) {
         let out = &mut out[..keys.len()];
         let table = self.exact.get(pin);
         for (keys, out) in keys.chunks(BURST).zip(out.chunks_mut(BURST)) {
@@ -95,13 +95,15 @@ impl Reader {
     /// # Panics
     /// When `out` is shorter than `keys`.
     #[inline]
-    pub fn resolve_burst(&self, pin: &Participant, keys: &[Key], out: &mut [Option<Mapping>]) {
+    pub fn resolve_burst(&self, pin: &Participant, keys: &[Key], out: &mut [Found]) {
         self.lookup_burst(pin, keys, out);
         let mut prefixes = None;
         for (key, out) in keys.iter().zip(out) {
-            if out.is_none() {
+            if out.is_nothing() {
                 let prefixes = *prefixes.get_or_insert_with(|| self.prefixes.get(pin));
-                *out = prefix::longest(prefixes, *key);
+                if let Some(mapping) = prefix::longest(prefixes, *key) {
+                    *out = Found::new(mapping.encode());
+                }
             }
         }
     }
@@ -109,7 +111,7 @@ impl Reader {
 
 /// One burst of at most `N` keys.
 #[inline]
-fn find_burst<const N: usize>(table: &Table, keys: &[Key], out: &mut [Option<Mapping>]) {
+fn find_burst<const N: usize>(table: &Table, keys: &[Key], out: &mut [Found]) {
     let n = keys.len().min(out.len()).min(N);
     let (keys, out) = (&keys[..n], &mut out[..n]);
 
@@ -145,14 +147,14 @@ fn finish(
     hash: Hash,
     home: usize,
     (mut mask, high): (u32, u64),
-    out: &mut Option<Mapping>,
+    out: &mut Found,
 ) {
     while mask != 0 {
         let slot = mask.trailing_zeros() as usize;
         mask &= mask - 1;
         if table.holds(home, slot, key.bits()) {
             match table.read_quiet(home, slot, high) {
-                Some(words) => *out = Some(Mapping::decode(words)),
+                Some(words) => *out = Found::new(words),
                 None => search(table, hash, 0, key, out),
             }
             return;
@@ -161,13 +163,13 @@ fn finish(
     if high & OVERFLOW != 0 {
         search(table, hash, 1, key, out);
     } else {
-        *out = None;
+        *out = Found::NOTHING;
     }
 }
 
 /// Out of line: a few keys in a hundred need it, and the others its registers.
 #[inline(never)]
-fn search(table: &Table, hash: Hash, from: usize, key: Key, out: &mut Option<Mapping>) {
+fn search(table: &Table, hash: Hash, from: usize, key: Key, out: &mut Found) {
     let words = table.find_from(hash, from, key.bits());
-    *out = words.map(Mapping::decode);
+    *out = words.map_or(Found::NOTHING, Found::new);
 }

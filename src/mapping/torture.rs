@@ -72,13 +72,13 @@ fn read(field: &Field, domain: &Domain, reader: &Reader, stop: &AtomicBool, seed
     let mut dice = Dice(seed);
     let mut newest = vec![0u32; field.all as usize];
     let mut lookups = 0;
-    let mut found = [None; BURST];
+    let mut found = [Found::NOTHING; BURST];
     while !stop.load(Ordering::Relaxed) {
         let numbers: [u32; BURST] = std::array::from_fn(|_| dice.roll(field.all));
         let keys = numbers.map(key);
         reader.lookup_burst(&pin, &keys, &mut found);
         for (n, found) in numbers.into_iter().zip(found) {
-            match found {
+            match found.mapping() {
                 // Revisions of one key never go back, as one reader sees them.
                 Some(mapping) => {
                     let revision = check(key(n), mapping);
