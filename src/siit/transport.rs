@@ -26,8 +26,8 @@ pub(super) fn checksum_at(protocol: u8, offset: u16, payload_len: usize) -> Opti
 #[inline(always)]
 pub(super) fn field(payload: &mut [u8], at: usize) -> Result<&mut [u8; 2], Refusal> {
     payload
-        .get_mut(at..)
-        .and_then(|rest| rest.first_chunk_mut())
+        .get_mut(at..at + 2)
+        .and_then(|field| field.first_chunk_mut())
         .ok_or(Refusal::HeadersSplit)
 }
 
