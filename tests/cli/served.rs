@@ -1,4 +1,4 @@
-//! The real binary against the real server: a session of an operator.
+//! The real binary against the real server: an operator at work.
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
