@@ -228,7 +228,9 @@ class TwoWorkers:
         return both
 
     def weft(self, files, settings, captures, cores):
-        ports, bindings = [uplink_table("net_null0,no-rx=1")], []
+        # A queue for each, so that nobody sends by way of the other.
+        uplink = uplink_table("net_null0,no-rx=1") | {"queues": len(cores)}
+        ports, bindings = [uplink], []
         for number, (node, capture) in enumerate(zip("AC", captures[: len(cores)])):
             ports.append(node_table(node.lower(), capture_device(number, capture), number))
             bindings.append(binding(node, node.lower()))

@@ -29,8 +29,10 @@ impl Counter {
     }
 }
 
-/// Traffic of a port, as one worker saw it.
+/// Traffic of a port, as one worker saw it. Aligned, since it lies in memory of
+/// its own, where another worker's might be next to it.
 #[derive(Debug, Default)]
+#[repr(align(128))]
 pub struct PortCounters {
     pub rx_packets: Counter,
     pub rx_bytes: Counter,
@@ -126,6 +128,7 @@ mod tests {
     fn blocks_do_not_share_cache_lines() {
         assert_eq!(align_of::<Counters>(), 128);
         assert_eq!(size_of::<Counters>() % 128, 0);
+        assert_eq!(align_of::<PortCounters>(), 128);
     }
 
     #[test]

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use arrayvec::ArrayVec;
+use crossbeam_utils::CachePadded;
 
 use crate::clock::Clock;
 use crate::model::Role;
@@ -24,9 +25,11 @@ use super::{BURST, Context, Drop, Exit, FreshIds, Outcome, Results};
 /// What the worker holds alone.
 pub(super) struct Lane<Io: Port, Po> {
     pub(super) settings: Settings,
-    pub(super) ports: Vec<Io>,
+    /// Written with every burst, and so are the packets pending: padded, lest
+    /// the neighbour in memory be another worker's.
+    pub(super) ports: Vec<CachePadded<Io>>,
     pub(super) pool: Po,
-    pub(super) pending: Vec<ArrayVec<Io::Packet, BURST>>,
+    pub(super) pending: Vec<CachePadded<ArrayVec<Io::Packet, BURST>>>,
     pub(super) ends: WorkerEnds<Io::Packet>,
     pub(super) holds: Holds<Io::Packet>,
     pub(super) punt_limit: Limiter,
@@ -111,7 +114,7 @@ impl<Io: Port, Po: Pool<Packet = Io::Packet>> Lane<Io, Po> {
             && let Some(pending) = self.pending.get_mut(usize::from(port))
             && pending.is_empty()
         {
-            std::mem::swap(pending, &mut burst.packets);
+            std::mem::swap(&mut **pending, &mut burst.packets);
             return burst.metas.clear();
         }
         for (i, packet) in burst.packets.drain(..).enumerate() {

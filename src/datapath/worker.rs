@@ -31,7 +31,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use arrayvec::ArrayVec;
+use crossbeam_utils::CachePadded;
 
 use crate::clock::Clock;
 use crate::mapping::{Participant, Reader, Subscriber};
@@ -79,6 +79,7 @@ pub struct Settings {
 const FILLS: u64 = 256;
 
 /// One worker, ready to run.
+#[repr(align(128))]
 pub struct Worker<Io: Port, Po> {
     view: View,
     lane: Lane<Io, Po>,
@@ -119,7 +120,7 @@ impl<Io: Port, Po: Pool<Packet = Io::Packet>> Worker<Io, Po> {
         let limiter = |rate: u32| Limiter::new(buckets, rate, rate.max(BURST as u32), clock.hz());
         Worker {
             lane: Lane {
-                pending: ports.iter().map(|_| ArrayVec::new()).collect(),
+                pending: ports.iter().map(|_| CachePadded::default()).collect(),
                 holds: Holds::new(settings.holds),
                 punt_limit: limiter(settings.punt_rate),
                 miss_limit: limiter(settings.miss_rate),
@@ -133,7 +134,7 @@ impl<Io: Port, Po: Pool<Packet = Io::Packet>> Worker<Io, Po> {
                 next_retry: 0,
                 slots: Slots::default(),
                 settings,
-                ports,
+                ports: ports.into_iter().map(CachePadded::new).collect(),
                 pool,
                 ends,
                 counters,
