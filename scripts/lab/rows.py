@@ -44,6 +44,7 @@ class Stream:
     count: int  # frames
     size: int = 60  # of the IPv4 frame, without check sequence
     node: str = "A"
+    first: int = 0  # of the far nodes, from BASE on
 
     @property
     def held(self):
@@ -52,7 +53,6 @@ class Stream:
 
 
 OUT_1K = Stream("outbound", 1 << 10, 1 << 10)
-OUT_1K_C = Stream("outbound", 1 << 10, 1 << 10, node="C")
 OUT_64K = Stream("outbound", 1 << 16, 1 << 16)
 OUT_1M = Stream("outbound", 1 << 20, 1 << 20)
 OUT_8M = Stream("outbound", 1 << 23, 1 << 20)
@@ -60,6 +60,7 @@ OUT_512 = Stream("outbound", 1 << 10, 1 << 10, 508)
 IN_1K = Stream("inbound", 1 << 10, 1 << 10)
 IN_1M = Stream("inbound", 1 << 20, 1 << 20)
 LOCAL_1K = Stream("local", 1 << 10, 1 << 10)
+LOCAL_1K_C = Stream("local", 1 << 10, 1 << 10, node="C", first=1 << 16)
 
 
 class Files:
@@ -71,7 +72,7 @@ class Files:
 
     def capture(self, stream):
         path = os.path.join(
-            self.directory, f"{stream.kind}-{stream.entries}-{stream.size}-{stream.node}.pcap"
+            self.directory, f"{stream.kind}-{stream.entries}-{stream.size}-{stream.node}{stream.first}.pcap"
         )
         if not os.path.exists(path):
             self._write(path, stream)
@@ -86,7 +87,7 @@ class Files:
             draw.shuffle(order)
         else:
             order = [draw.randrange(stream.entries) for _ in range(stream.count)]
-        numbers = [BASE + number for number in order]
+        numbers = [BASE + stream.first + number for number in order]
         part = path + ".part"
         if stream.kind == "inbound":
             frames.write_inbound(
@@ -168,16 +169,7 @@ class WeftRow:
             # The nodes it sends to are behind a port of their own.
             uplink["device"] = "net_null1,no-rx=1"
             ports.append(node_table("n", sink, 1 if self.handoff else 0))
-            bindings += [
-                {
-                    "name": f"N{number}",
-                    "vnet": "Z",
-                    "address": address(BASE + number),
-                    "port": "n",
-                    "mac": plan.mac_text((0x02_00_00_01_00_00 + number).to_bytes(6, "big")),
-                }
-                for number in range(self.stream.entries)
-            ]
+            bindings += far_bindings(self.stream, "n")
         workers = [CORE, 0] if self.handoff else [CORE]
         config = appliance_config(workers, ports, bindings, self.mode)
         config["limits"] = {
@@ -210,15 +202,20 @@ class WeftRow:
 
 
 class TwoWorkers:
-    """Two workers with a port each, beside each of them alone. `kept` is what
-    they do together over the sum of what each does alone; `yardstick_kept` is
-    the same of testpmd."""
+    """Two workers with a port each to receive and one to send, from node to
+    node, beside each of them alone. `kept` is what they do together over the
+    sum of what each does alone; `yardstick_kept` is the same of testpmd.
+
+    A sink each, as testpmd has: `net_null` counts all its queues in memory
+    side by side, so two workers on one slow each other down."""
+
+    streams = (LOCAL_1K, LOCAL_1K_C)
 
     stream = None
     yardstick = None
 
     def run(self, files, settings):
-        captures = [files.capture(OUT_1K), files.capture(OUT_1K_C)]
+        captures = [files.capture(stream) for stream in self.streams]
         alone = [self.weft(files, settings, captures, [core]) for core in (0, CORE)]
         both = self.weft(files, settings, captures, [0, CORE])
         kept = both.pps / sum(reading.pps for reading in alone)
@@ -228,14 +225,15 @@ class TwoWorkers:
         return both
 
     def weft(self, files, settings, captures, cores):
-        # A queue for each, so that nobody sends by way of the other.
-        uplink = uplink_table("net_null0,no-rx=1") | {"queues": len(cores)}
-        ports, bindings = [uplink], []
-        for number, (node, capture) in enumerate(zip("AC", captures[: len(cores)])):
-            ports.append(node_table(node.lower(), capture_device(number, capture), number))
-            bindings.append(binding(node, node.lower()))
+        ports, bindings = [uplink_table("net_null0,no-rx=1")], []
+        for number, capture in enumerate(captures[: len(cores)]):
+            stream, sink = self.streams[number], f"n{number}"
+            name = stream.node.lower()
+            ports.append(node_table(name, capture_device(number, capture), number))
+            ports.append(node_table(sink, f"net_null{number + 1},no-rx=1", number))
+            bindings += [binding(stream.node, name), *far_bindings(stream, sink)]
         config = appliance_config(cores, ports, bindings, "siit")
-        with running(config, settings, files, OUT_1K.entries) as (appliance, _):
+        with running(config, settings, files, 0) as (appliance, _):
             with appliance.control(access="ro") as client:
                 return read(appliance, client, settings.seconds)
 
@@ -260,6 +258,21 @@ def uplink_table(device):
 
 def node_table(name, device, worker):
     return {"name": name, "device": device, "role": "node", "worker": worker}
+
+
+def far_bindings(stream, port):
+    """The nodes that a stream's frames are for, behind a port."""
+    first = 0x02_00_00_01_00_00 + stream.first
+    return [
+        {
+            "name": f"N{stream.first + number}",
+            "vnet": "Z",
+            "address": address(BASE + stream.first + number),
+            "port": port,
+            "mac": plan.mac_text((first + number).to_bytes(6, "big")),
+        }
+        for number in range(stream.entries)
+    ]
 
 
 def binding(node, port):
