@@ -3,6 +3,12 @@
 //!
 //! Doc comments here are the reference documentation of the keys.
 
+mod relay;
+
+pub use relay::{
+    ClassRule, Eam, Hairpin, IcmpRate, Outsider, Relay, RelaySide4, RelaySide6, UdpZero,
+};
+
 use std::fmt;
 use std::net::Ipv6Addr;
 
@@ -230,6 +236,10 @@ pub enum Role {
     Node,
     /// Takes an uplink's other traffic, for a routing daemon.
     Exception,
+    /// The relay's side towards IPv4.
+    Relay4,
+    /// The relay's side towards IPv6.
+    Relay6,
 }
 
 /// A DPDK port.
@@ -364,7 +374,42 @@ impl std::str::FromStr for Interface6 {
     }
 }
 
-crate::wire::address::serde_as_text!(Interface6);
+/// An own IPv4 address with the prefix length of its link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Interface4 {
+    pub address: Vaddr,
+    pub len: u8,
+}
+
+impl Interface4 {
+    /// Whether an address is on the same link.
+    pub fn reaches(self, address: Vaddr) -> bool {
+        (self.address.0 ^ address.0) & Prefix4::mask(self.len) == 0
+    }
+}
+
+impl fmt::Display for Interface4 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.address, self.len)
+    }
+}
+
+impl std::str::FromStr for Interface4 {
+    type Err = crate::wire::address::ParseError;
+
+    fn from_str(text: &str) -> Result<Interface4, Self::Err> {
+        let bad = || Self::Err::new(text, "an address with its length such as 192.0.2.1/24");
+        let (address, len) = text.split_once('/').ok_or_else(bad)?;
+        let address: Vaddr = address.parse().map_err(|_| bad())?;
+        let len = len.parse().map_err(|_| bad())?;
+        if len > 32 || matches!(address.bytes()[0], 0 | 127 | 224..) {
+            return Err(bad());
+        }
+        Ok(Interface4 { address, len })
+    }
+}
+
+crate::wire::address::serde_as_text!(Interface4, Interface6);
 
 /// Who said that an object exists. Stronger origins win: agent over operator
 /// over file.
@@ -424,6 +469,9 @@ schema_of_text! {
     Prefix4 => "Prefix4", "string", "IPv4 prefix such as `10.0.0.0/24`, or an address.";
     Vni => "Vni", "integer", "Network id such as `0x5A0001`.";
     Locator => "Prefix6", "string", "IPv6 prefix such as `2001:db8:0:a:100::/72`.";
+    Interface4 => "Interface4", "string", "IPv4 address with its length such as `192.0.2.1/24`.";
+    ClassRule => "ClassRule", "string or integer", "`\"copy\"`, or a value from 0 to 255.";
+    IcmpRate => "IcmpRate", "string or integer", "A number each second, or `\"unlimited\"`.";
     Interface6 => "Interface6", "string", "IPv6 address with its length such as `2001:db8:ffff::1/64`.";
     RssKey => "RssKey", "string", "Bytes in hexadecimal such as `6d5a6d5a…`, or `driver`.";
     Dscp => "Dscp", "string or integer", "`\"copy\"`, `\"zero\"`, or a value from 0 to 63.";

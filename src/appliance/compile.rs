@@ -188,7 +188,7 @@ fn ports(site: &Site, substrate: &Substrate) -> Vec<PortRecord> {
             exception: match port.config.role {
                 Role::Uplink => port.config.exception.as_deref().and_then(number),
                 Role::Exception => uplink_of(site, &port.config.name),
-                Role::Node => None,
+                Role::Node | Role::Relay4 | Role::Relay6 => None,
             },
             nd_proxy: port.config.nd_proxy,
             nodes: PortNodes::None,

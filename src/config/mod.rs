@@ -130,7 +130,7 @@ impl Config {
     /// Receive queues of a port.
     pub fn queues(&self, port: &Port) -> u16 {
         port.queues.unwrap_or(match port.role {
-            Role::Uplink => self.workers(),
+            Role::Uplink | Role::Relay4 | Role::Relay6 => self.workers(),
             Role::Node | Role::Exception => 1,
         })
     }
@@ -149,7 +149,7 @@ impl Config {
         let mut polls = Vec::new();
         for (index, port) in self.port.iter().enumerate() {
             let first = match (port.role, port.worker) {
-                (Role::Uplink, _) => 0,
+                (Role::Uplink | Role::Relay4 | Role::Relay6, _) => 0,
                 (_, Some(worker)) => worker,
                 (_, None) => {
                     turn += 1;

@@ -36,6 +36,7 @@
 pub mod fragment;
 pub mod inbound;
 pub mod outbound;
+pub mod rfc7915;
 pub mod substrate_error;
 #[cfg(test)]
 mod tests;

@@ -299,6 +299,35 @@ impl<'de> Deserialize<'de> for Vni {
     }
 }
 
+/// Serde for an IPv6 prefix of which a whole address needs no length.
+pub mod prefix6_or_address {
+    use std::net::Ipv6Addr;
+
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    use crate::wire::Prefix6;
+
+    /// `2001:db8::/32`, or an address, which is a /128.
+    pub fn parse(text: &str) -> Result<Prefix6, super::ParseError> {
+        match text
+            .parse::<Ipv6Addr>()
+            .map(|address| Prefix6::new(address, 128))
+        {
+            Ok(Some(prefix)) => Ok(prefix),
+            _ => text.parse(),
+        }
+    }
+
+    pub fn serialize<S: Serializer>(prefix: &Prefix6, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_str(prefix)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Prefix6, D::Error> {
+        let text = std::borrow::Cow::<str>::deserialize(d)?;
+        parse(&text).map_err(D::Error::custom)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

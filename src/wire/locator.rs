@@ -111,6 +111,9 @@ impl fmt::Display for Layout {
     }
 }
 
+/// Any IPv6 prefix: a locator is one.
+pub type Prefix6 = Locator;
+
 /// The leading bits by which the substrate routes to a host.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Locator {

@@ -21,4 +21,4 @@ pub mod udp;
 pub mod virtual_mac;
 
 pub use address::{Mac, Vaddr, Vni};
-pub use locator::{Layout, Locator, Saddr};
+pub use locator::{Layout, Locator, Prefix6, Saddr};

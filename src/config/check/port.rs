@@ -107,7 +107,7 @@ pub fn port(at: At<'_>, port: &Port, objects: &impl Objects, out: &mut Findings)
         );
     }
     let queues = port.queues.unwrap_or(match port.role {
-        Role::Uplink => site.workers,
+        Role::Uplink | Role::Relay4 | Role::Relay6 => site.workers,
         Role::Node | Role::Exception => 1,
     });
     if port.rss_key.is_some() && queues == 1 {
@@ -136,7 +136,9 @@ pub fn port(at: At<'_>, port: &Port, objects: &impl Objects, out: &mut Findings)
     }
     match port.role {
         Role::Uplink => uplink(at, port, objects, out),
-        Role::Node | Role::Exception => not_uplink(at, port, site.workers, out),
+        Role::Node | Role::Exception | Role::Relay4 | Role::Relay6 => {
+            not_uplink(at, port, site.workers, out)
+        }
     }
 }
 
@@ -256,6 +258,8 @@ pub(super) fn role(role: Role) -> &'static str {
         Role::Uplink => "uplink",
         Role::Node => "node",
         Role::Exception => "exception",
+        Role::Relay4 => "relay4",
+        Role::Relay6 => "relay6",
     }
 }
 
