@@ -33,9 +33,13 @@
 //! an echo reply of zeros only) is carried byte-exact like other ICMP. Without
 //! this, wrong checksums could arrive right.
 
+pub mod address_map;
 pub mod fragment;
+mod illegal;
 pub mod inbound;
 pub mod outbound;
+pub mod rfc6052;
+pub mod rfc7757;
 pub mod rfc7915;
 pub mod substrate_error;
 #[cfg(test)]

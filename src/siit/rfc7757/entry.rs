@@ -1,0 +1,123 @@
+//! One explicit mapping as it is kept: 24 bytes, the same on both sides.
+
+use crate::model::Eam;
+use crate::wire::address::Prefix4;
+use crate::wire::{Prefix6, Saddr, Vaddr, checksum};
+
+/// An explicit mapping, ready to translate by.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Entry {
+    pub(super) high: u64,
+    pub(super) low: u64,
+    pub(super) ipv4: u32,
+    /// Between the two prefixes; between the two addresses if they are such.
+    delta: u16,
+    /// [`FREE`] in a place without entry.
+    pub(super) len4: u8,
+    pub(super) len6: u8,
+}
+
+const FREE: u8 = 0xff;
+
+impl Entry {
+    pub(super) const FREE: Entry = Entry {
+        high: 0,
+        low: 0,
+        ipv4: 0,
+        delta: 0,
+        len4: FREE,
+        len6: FREE,
+    };
+
+    pub(super) fn new(eam: Eam) -> Entry {
+        let bits = eam.ipv6.bits();
+        Entry {
+            high: (bits >> 64) as u64,
+            low: bits as u64,
+            ipv4: eam.ipv4.address.0,
+            delta: delta(eam.ipv4.address, &bits.to_be_bytes()),
+            len4: eam.ipv4.len,
+            len6: eam.ipv6.len(),
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn is_free(&self) -> bool {
+        self.len4 == FREE
+    }
+
+    #[inline(always)]
+    fn bits(&self) -> u128 {
+        u128::from(self.high) << 64 | u128::from(self.low)
+    }
+
+    /// As it was configured.
+    pub fn eam(&self) -> Eam {
+        Eam {
+            ipv4: self.ipv4(),
+            // Its bits came from a prefix of that length.
+            ipv6: Prefix6::new(self.bits().into(), self.len6).unwrap_or(Prefix6::ANY),
+        }
+    }
+
+    /// The IPv4 prefix.
+    pub fn ipv4(&self) -> Prefix4 {
+        Prefix4 {
+            address: Vaddr(self.ipv4),
+            len: self.len4,
+        }
+    }
+
+    /// The bits of an IPv6 address after the suffix of the IPv4 address: 128
+    /// for an address behind `::/0`, else less.
+    #[inline(always)]
+    fn beyond(&self) -> u32 {
+        96 + u32::from(self.len4) - u32::from(self.len6)
+    }
+
+    /// RFC 7757 section 3.3.1, steps 3 to 6, of an address in the IPv4 prefix.
+    #[inline(always)]
+    pub fn to_ipv6(&self, address: Vaddr) -> Saddr {
+        if self.len4 == 32 {
+            return self.bits().to_be_bytes();
+        }
+        let suffix = u128::from(address.0 & !Prefix4::mask(self.len4));
+        (self.bits() | suffix << self.beyond()).to_be_bytes()
+    }
+
+    /// RFC 7757 section 3.3.2, steps 3 to 6, of an address in the IPv6 prefix.
+    #[inline(always)]
+    pub fn to_ipv4(&self, address: &Saddr) -> Vaddr {
+        if self.len4 == 32 {
+            return Vaddr(self.ipv4);
+        }
+        // Bits of the prefix are above those that are wanted.
+        let suffix = (u128::from_be_bytes(*address) >> self.beyond()) as u32;
+        Vaddr(self.ipv4 | suffix & !Prefix4::mask(self.len4))
+    }
+
+    /// What a checksum changes by when an IPv4 address is replaced by an IPv6
+    /// address, both of this mapping.
+    #[inline(always)]
+    pub fn delta(&self, ipv4: Vaddr, ipv6: &Saddr) -> u16 {
+        if self.len6 == 128 {
+            return self.delta;
+        }
+        delta(ipv4, ipv6)
+    }
+}
+
+impl std::fmt::Debug for Entry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.is_free() {
+            true => f.write_str("free"),
+            false => std::fmt::Debug::fmt(&self.eam(), f),
+        }
+    }
+}
+
+/// What a checksum changes by when one address is replaced by the other.
+#[inline(always)]
+pub(in crate::siit) fn delta(ipv4: Vaddr, ipv6: &Saddr) -> u16 {
+    checksum::delta(u64::from(ipv4.0), checksum::sum(ipv6))
+}

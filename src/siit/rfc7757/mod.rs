@@ -1,0 +1,307 @@
+//! Explicit address mappings (RFC 7757): IPv4 prefixes and the IPv6 prefixes
+//! that their addresses are translated to, found by the longest match on
+//! either side.
+//!
+//! [`Eams`] is persistent. A clone costs a few counts whatever the size; an
+//! entry is added to one clone or taken from it in microseconds, and all others
+//! stay as they are. So control changes its own and hands workers a clone, and
+//! workers follow references and nothing else: no lock, no count, no retry.
+//!
+//! | File | What |
+//! |---|---|
+//! | `entry` | a mapping of 24 bytes, and translation by it |
+//! | `tree` | one side: entries by hash, shared between clones |
+//! | `lengths` | what is not worth asking for |
+//! | `hash` | where, and why a stranger cannot tell |
+
+mod entry;
+mod hash;
+mod lengths;
+#[cfg(test)]
+mod tests;
+mod tree;
+
+use std::fmt;
+
+pub use entry::Entry;
+pub(super) use entry::delta;
+
+use self::hash::Seed;
+use self::lengths::{Lengths, Presence};
+use self::tree::{Place, Side4, Side6, Tree};
+use crate::model::Eam;
+use crate::wire::address::Prefix4;
+use crate::wire::{Prefix6, Saddr, Vaddr};
+
+/// Addresses that go through a lookup together; longer slices are cut up.
+pub const BURST: usize = 32;
+
+/// Why a mapping is not taken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum BadEam {
+    #[error(
+        "{} has more bits after its prefix than {} (RFC 7757 section 3.2)",
+        eam.ipv4, eam.ipv6
+    )]
+    SuffixTooLong { eam: Eam },
+    #[error("{} is mapped already, to {}", holder.ipv4, holder.ipv6)]
+    Ipv4Taken { holder: Eam },
+    #[error("{} is mapped already, to {}", holder.ipv6, holder.ipv4)]
+    Ipv6Taken { holder: Eam },
+    #[error("there are {limit} explicit mappings already, which is the limit")]
+    Full { limit: usize },
+}
+
+/// The first of many mappings that is not taken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("mapping {index}: {error}")]
+pub struct BadEamAt {
+    /// From 0.
+    pub index: usize,
+    pub error: BadEam,
+}
+
+/// A table of explicit mappings.
+///
+/// Takes about 110 bytes for each mapping: 24 on each side, in tables that are
+/// a little less than half full.
+#[derive(Clone)]
+pub struct Eams {
+    by4: Tree<Side4>,
+    by6: Tree<Side6>,
+    lens4: Lengths,
+    lens6: Lengths,
+    presence: Presence,
+    len: usize,
+    limit: usize,
+    /// How many have to do with a prefix of IPv6.
+    watched: Option<(Prefix6, usize)>,
+}
+
+impl Eams {
+    /// An empty table that takes so many mappings.
+    pub fn new(limit: usize) -> Eams {
+        let seed = Seed::random();
+        Eams {
+            by4: Tree::new(seed),
+            by6: Tree::new(seed),
+            lens4: Lengths::new(),
+            lens6: Lengths::new(),
+            presence: Presence::new(),
+            len: 0,
+            // Counts by length are of 32 bits.
+            limit: limit.min(u32::MAX as usize),
+            watched: None,
+        }
+    }
+
+    /// A table of all these, or the first that cannot be taken.
+    pub fn build(limit: usize, eams: impl IntoIterator<Item = Eam>) -> Result<Eams, BadEamAt> {
+        let mut table = Eams::new(limit);
+        for (index, eam) in eams.into_iter().enumerate() {
+            table
+                .insert(eam)
+                .map_err(|error| BadEamAt { index, error })?;
+        }
+        Ok(table)
+    }
+
+    /// How many mappings.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// No mapping at all.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// How many it takes.
+    pub fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// Adds a mapping. Identical prefixes are refused, as RFC 7757 section 5
+    /// permits, for one of the directions would be lost; prefixes within each
+    /// other are not.
+    pub fn insert(&mut self, eam: Eam) -> Result<(), BadEam> {
+        if 32 - eam.ipv4.len > 128 - eam.ipv6.len() {
+            return Err(BadEam::SuffixTooLong { eam });
+        }
+        let entry = Entry::new(eam);
+        if let Some(holder) = self.by4.find((entry.ipv4, entry.len4)) {
+            return Err(BadEam::Ipv4Taken {
+                holder: holder.eam(),
+            });
+        }
+        if let Some(holder) = self.by6.find((entry.high, entry.low, entry.len6)) {
+            return Err(BadEam::Ipv6Taken {
+                holder: holder.eam(),
+            });
+        }
+        if self.len >= self.limit {
+            return Err(BadEam::Full { limit: self.limit });
+        }
+        self.by4.insert(entry);
+        self.by6.insert(entry);
+        self.lens4.add(entry.len4);
+        self.lens6.add(entry.len6);
+        self.presence.add(eam.ipv4);
+        self.len += 1;
+        if let Some((prefix, count)) = &mut self.watched {
+            *count += usize::from(prefix.overlaps(&eam.ipv6));
+        }
+        Ok(())
+    }
+
+    /// Takes out the mapping of an IPv4 prefix.
+    pub fn remove(&mut self, ipv4: Prefix4) -> Option<Eam> {
+        let entry = *self.get(ipv4)?;
+        self.by4.remove((entry.ipv4, entry.len4));
+        self.by6.remove((entry.high, entry.low, entry.len6));
+        self.lens4.remove(entry.len4);
+        self.lens6.remove(entry.len6);
+        self.presence.remove(ipv4);
+        self.len -= 1;
+        let eam = entry.eam();
+        if let Some((prefix, count)) = &mut self.watched {
+            *count -= usize::from(prefix.overlaps(&eam.ipv6));
+        }
+        Some(eam)
+    }
+
+    /// The mapping of exactly this prefix.
+    pub fn get(&self, ipv4: Prefix4) -> Option<&Entry> {
+        self.by4.find((ipv4.address.0, ipv4.len))
+    }
+
+    /// All mappings, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = &Entry> {
+        self.by4.iter()
+    }
+
+    /// Mappings within which a prefix of `eam` lies, by IPv4 and by IPv6: of
+    /// these RFC 7757 section 5 lets an operator be warned.
+    pub fn around(&self, eam: Eam) -> [Option<Eam>; 2] {
+        let address = eam.ipv6.bits().to_be_bytes();
+        let mut shorter4 = self.lens4.used().iter().filter(|len| **len < eam.ipv4.len);
+        let mut shorter6 = self
+            .lens6
+            .used()
+            .iter()
+            .filter(|len| **len < eam.ipv6.len());
+        [
+            shorter4.find_map(|len| self.by4.find(key4(eam.ipv4.address, *len))),
+            shorter6.find_map(|len| self.by6.find(key6(&address, *len))),
+        ]
+        .map(|found| found.map(Entry::eam))
+    }
+
+    /// The longest IPv4 prefix that an address is in.
+    #[inline]
+    pub fn find4(&self, address: Vaddr) -> Option<&Entry> {
+        if !self.presence.of(address) {
+            return None;
+        }
+        let mut lens = self.lens4.used().iter();
+        lens.find_map(|len| self.by4.find(key4(address, *len)))
+    }
+
+    /// The longest IPv6 prefix that an address is in.
+    #[inline]
+    pub fn find6(&self, address: &Saddr) -> Option<&Entry> {
+        let mut lens = self.lens6.used().iter();
+        lens.find_map(|len| self.by6.find(key6(address, *len)))
+    }
+
+    /// [`find4`](Self::find4) for all of `addresses`, their waits for memory
+    /// overlapping; `out[i]` is the answer for `addresses[i]`.
+    #[inline]
+    pub fn find4_burst<'a>(&'a self, addresses: &[Vaddr], out: &mut [Option<&'a Entry>]) {
+        for (addresses, out) in addresses.chunks(BURST).zip(out.chunks_mut(BURST)) {
+            out.fill(None);
+            for &len in self.lens4.used() {
+                let mut places = [Place::NOWHERE; BURST];
+                for ((address, out), place) in addresses.iter().zip(&*out).zip(&mut places) {
+                    if out.is_none() && self.presence.of(*address) {
+                        *place = self.by4.fetch(key4(*address, len));
+                    }
+                }
+                for ((address, out), place) in addresses.iter().zip(&mut *out).zip(places) {
+                    if out.is_none() {
+                        *out = Tree::<Side4>::search(place, key4(*address, len));
+                    }
+                }
+            }
+        }
+    }
+
+    /// [`find6`](Self::find6) for all of `addresses`; `None` stands for one that
+    /// is not asked for.
+    #[inline]
+    pub fn find6_burst<'a>(&'a self, addresses: &[Option<Saddr>], out: &mut [Option<&'a Entry>]) {
+        for (addresses, out) in addresses.chunks(BURST).zip(out.chunks_mut(BURST)) {
+            out.fill(None);
+            for &len in self.lens6.used() {
+                let mut places = [Place::NOWHERE; BURST];
+                for ((address, out), place) in addresses.iter().zip(&*out).zip(&mut places) {
+                    if let (Some(address), None) = (address, out) {
+                        *place = self.by6.fetch(key6(address, len));
+                    }
+                }
+                for ((address, out), place) in addresses.iter().zip(&mut *out).zip(places) {
+                    if let (Some(address), None) = (address, &out) {
+                        *out = Tree::<Side6>::search(place, key6(address, len));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Counts from now on the mappings that overlap a prefix: counts all, if
+    /// it is another one than before.
+    pub fn watch(&mut self, prefix: Option<Prefix6>) {
+        if self.watched.map(|(prefix, _)| prefix) != prefix {
+            self.watched = prefix.map(|prefix| {
+                let overlaps = |entry: &&Entry| prefix.overlaps(&entry.eam().ipv6);
+                (prefix, self.iter().filter(overlaps).count())
+            });
+        }
+    }
+
+    /// How many mappings overlap the prefix that is watched.
+    pub fn watched(&self) -> usize {
+        self.watched.map_or(0, |(_, count)| count)
+    }
+
+    /// Bytes on the heap; what clones share counts for each of them.
+    pub fn bytes(&self) -> usize {
+        self.by4.bytes() + self.by6.bytes()
+    }
+}
+
+impl fmt::Debug for Eams {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Eams")
+            .field("len", &self.len)
+            .finish_non_exhaustive()
+    }
+}
+
+#[inline(always)]
+fn key4(address: Vaddr, len: u8) -> (u32, u8) {
+    (address.0 & Prefix4::mask(len), len)
+}
+
+#[inline(always)]
+fn key6(address: &Saddr, len: u8) -> (u64, u64, u8) {
+    let bits = u128::from_be_bytes(*address);
+    let (high, low) = ((bits >> 64) as u64, bits as u64);
+    // The usual length by itself: masks of 128 bits take ten instructions.
+    if len == 128 {
+        return (high, low, len);
+    }
+    let mask = u128::MAX.checked_shl(128 - u32::from(len)).unwrap_or(0);
+    let bits = bits & mask;
+    ((bits >> 64) as u64, bits as u64, len)
+}
