@@ -16,7 +16,7 @@
 //! | [`port`], [`packet`] | where frames come from and what they are: DPDK or memory |
 //! | [`config`], [`model`] | the file; the objects that file and protocol share |
 //! | [`wire`] | formats, addresses, checksums: bytes and nothing else |
-//! | [`arch`], [`clock`], [`time`] | intrinsics; the workers' ticks; the control thread's milliseconds |
+//! | [`arch`], [`clock`], [`time`], [`pace`] | intrinsics; the workers' ticks; the control thread's milliseconds; its token buckets |
 //!
 //! Everything but [`port::dpdk`] and the start of the appliance builds without
 //! DPDK (feature `dpdk`, on by default).
@@ -89,8 +89,10 @@ pub mod datapath;
 pub mod mapping;
 pub mod model;
 pub mod node;
+pub mod pace;
 pub mod packet;
 pub mod port;
+mod reasons;
 pub mod siit;
 pub mod substrate;
 pub mod time;

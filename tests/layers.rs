@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 /// Modules from the bottom up. A module uses its own and lower layers' ones.
 const LAYERS: [&[&str]; 8] = [
-    &["arch", "time", "wire"],
-    &["clock", "model", "packet"],
+    &["arch", "reasons", "time", "wire"],
+    &["clock", "model", "packet", "pace"],
     &["mapping", "siit", "port"],
     &["datapath", "node", "substrate", "config"],
     &["control"],

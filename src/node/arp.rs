@@ -5,6 +5,7 @@
 //! node asks about itself: an answer to a probe or an announcement (RFC 5227)
 //! of its own address would tell it that the address is taken.
 
+use crate::reasons::reasons;
 use crate::wire::ethernet::{HEADER_LEN, Header, TAG_LEN, ethertype};
 use crate::wire::{Mac, Vaddr};
 
@@ -25,46 +26,25 @@ pub struct Asker {
     pub vlan: Option<u16>,
 }
 
-macro_rules! reasons {
-    ($($variant:ident = $name:literal, $help:literal;)*) => {
-        /// Why a message gets no answer.
-        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
-        pub enum ArpIgnored {
-            $(#[doc = $help] $variant,)*
-        }
-
-        impl ArpIgnored {
-            pub const ALL: &[ArpIgnored] = &[$(ArpIgnored::$variant),*];
-
-            /// Name of the counter.
-            pub const fn name(self) -> &'static str {
-                match self { $(ArpIgnored::$variant => $name),* }
-            }
-
-            /// One line for people who read the counter.
-            pub const fn help(self) -> &'static str {
-                match self { $(ArpIgnored::$variant => $help),* }
-            }
-        }
-    };
-}
-
 reasons! {
-    TooShort = "arp_too_short", "Frame ends inside the ARP message.";
-    NotArp = "arp_not_arp", "Ethertype is not ARP.";
-    WrongVlan = "arp_wrong_vlan", "VLAN tag is not the node's.";
-    NotEthernetIpv4 = "arp_not_ethernet_ipv4", "Hardware or protocol type or length is not Ethernet's and IPv4's.";
-    BadOperation = "arp_bad_operation", "Neither request nor reply.";
-    BadSenderMac = "arp_bad_sender_mac", "Sender's hardware address is a group or zero, or not the frame's source.";
-    SpoofedMac = "arp_spoofed_mac", "Sender's hardware address is not the node's.";
-    SpoofedAddress = "arp_spoofed_address", "Sender's IPv4 address is not the node's.";
-    Probe = "arp_probe", "Probe for an address before its use; not answered.";
-    Gratuitous = "arp_gratuitous", "Announcement of the node's own address.";
-    OwnAddress = "arp_own_address", "Request for the node's own address.";
-    NoUnicastTarget = "arp_no_unicast_target", "Request for a multicast, broadcast or zero address.";
-    UnknownTarget = "arp_unknown_target", "Nobody in the vnet has the address.";
-    Reply = "arp_reply", "Reply; read for the node's hardware address, never answered.";
-    NotAReply = "arp_not_a_reply", "Not an answer of the node that was asked.";
+    /// Why a message gets no answer.
+    pub enum ArpIgnored {
+        TooShort = "arp_too_short", "Frame ends inside the ARP message.";
+        NotArp = "arp_not_arp", "Ethertype is not ARP.";
+        WrongVlan = "arp_wrong_vlan", "VLAN tag is not the node's.";
+        NotEthernetIpv4 = "arp_not_ethernet_ipv4", "Hardware or protocol type or length is not Ethernet's and IPv4's.";
+        BadOperation = "arp_bad_operation", "Neither request nor reply.";
+        BadSenderMac = "arp_bad_sender_mac", "Sender's hardware address is a group or zero, or not the frame's source.";
+        SpoofedMac = "arp_spoofed_mac", "Sender's hardware address is not the node's.";
+        SpoofedAddress = "arp_spoofed_address", "Sender's IPv4 address is not the node's.";
+        Probe = "arp_probe", "Probe for an address before its use; not answered.";
+        Gratuitous = "arp_gratuitous", "Announcement of the node's own address.";
+        OwnAddress = "arp_own_address", "Request for the node's own address.";
+        NoUnicastTarget = "arp_no_unicast_target", "Request for a multicast, broadcast or zero address.";
+        UnknownTarget = "arp_unknown_target", "Nobody in the vnet has the address.";
+        Reply = "arp_reply", "Reply; read for the node's hardware address, never answered.";
+        NotAReply = "arp_not_a_reply", "Not an answer of the node that was asked.";
+    }
 }
 
 /// What becomes of a message of a node.

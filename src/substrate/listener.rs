@@ -10,9 +10,9 @@
 use std::collections::BTreeMap;
 use std::net::Ipv6Addr;
 
+use crate::pace::Random;
 use crate::time::Time;
 
-use super::bucket::Random;
 use super::build::Record;
 
 /// Robustness variable: so often is each change reported.

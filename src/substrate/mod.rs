@@ -38,11 +38,11 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::Ipv6Addr;
 
 use crate::model::Interface6;
+use crate::pace::{Bucket, Random};
 use crate::time::Time;
 use crate::wire::{Layout, Locator, Mac, Saddr};
 
 mod address;
-mod bucket;
 mod build;
 mod config;
 mod ignored;
@@ -63,7 +63,6 @@ pub use route::{EcmpSlots, ResolvedHop, SLOTS};
 pub use view::{Counters, Destination, Event, NeighborView, Output, OwnAddress};
 
 use address::Own;
-use bucket::{Bucket, Random};
 use listener::Listener;
 use neighbor::Neighbor;
 use route::{HopKey, Routes};

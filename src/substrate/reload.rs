@@ -5,15 +5,15 @@ use std::collections::BTreeSet;
 use std::net::Ipv6Addr;
 
 use crate::model::{Interface6, Neighbor as Static, Route};
+use crate::pace::{Bucket, Random, mix};
 use crate::time::Time;
 use crate::wire::Mac;
 
 use super::address::Own;
-use super::bucket::{Bucket, Random};
 use super::config::{self, Limits, own_interfaces};
 use super::listener::Listener;
 use super::neighbor::Neighbor;
-use super::route::{HopKey, Routes, Via, mix};
+use super::route::{HopKey, Routes, Via};
 use super::wire::solicited_node;
 use super::{NeighborState, Port, Substrate, SubstrateConfig, SubstrateError, Timers, Uplink};
 

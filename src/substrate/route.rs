@@ -2,6 +2,7 @@
 
 use std::net::Ipv6Addr;
 
+use crate::pace::mix;
 use crate::wire::{Locator, Mac, Saddr};
 
 /// Slots of a flow hash, and so the most next hops a route can have.
@@ -97,14 +98,6 @@ fn weight(slot: usize, (port, address): HopKey) -> u64 {
     let mut hash = mix(slot as u64 ^ (u64::from(port) << 32));
     hash = mix(hash ^ (bits >> 64) as u64);
     mix(hash ^ bits as u64)
-}
-
-/// The finaliser of splitmix64.
-pub(super) fn mix(mut x: u64) -> u64 {
-    x = x.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    x ^ (x >> 31)
 }
 
 /// A route whose next hops are known by their place.

@@ -2,7 +2,6 @@
 
 use proptest::prelude::*;
 
-use super::bucket::Random;
 use super::*;
 
 const S_MAC: Mac = Mac([0x02, 0, 0, 0, 0, 0x0e]);

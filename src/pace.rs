@@ -1,12 +1,11 @@
-//! A token bucket in milliseconds, and the small random numbers of protocols.
+//! What protocol engines have in common: a token bucket in milliseconds, and
+//! small random numbers that a replay gives again.
 
 use crate::time::Time;
 
-use super::route::mix;
-
 /// So many answers a second, with a burst of a tenth of a second's worth.
 #[derive(Clone, Debug)]
-pub(super) struct Bucket {
+pub struct Bucket {
     rate: u64,
     /// Thousandths of a token, so that a millisecond adds `rate` of them.
     level: u64,
@@ -14,7 +13,8 @@ pub(super) struct Bucket {
 }
 
 impl Bucket {
-    pub(super) fn new(rate: u32, now: Time) -> Bucket {
+    /// A full one of `rate` tokens a second; one of rate 0 never has any.
+    pub fn new(rate: u32, now: Time) -> Bucket {
         let mut bucket = Bucket {
             rate: u64::from(rate),
             level: 0,
@@ -31,7 +31,8 @@ impl Bucket {
         }
     }
 
-    pub(super) fn take(&mut self, now: Time) -> bool {
+    /// Whether there was a token left, which is then gone.
+    pub fn take(&mut self, now: Time) -> bool {
         // Longer than a bucket takes to fill need not be multiplied out.
         let gained = now.since(self.filled).min(1 << 20) * self.rate;
         self.level = (self.level + gained).min(self.depth());
@@ -46,21 +47,31 @@ impl Bucket {
 
 /// Reproducible: the same seed, the same delays and nonces.
 #[derive(Clone, Debug)]
-pub(super) struct Random(pub(super) u64);
+pub struct Random(pub u64);
 
 impl Random {
-    pub(super) fn next(&mut self) -> u64 {
+    /// Any number.
+    #[allow(clippy::should_implement_trait)]
+    pub fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         mix(self.0)
     }
 
     /// From 0 to `most`.
-    pub(super) fn up_to(&mut self, most: u64) -> u64 {
+    pub fn up_to(&mut self, most: u64) -> u64 {
         match most.checked_add(1) {
             Some(count) => self.next() % count,
             None => self.next(),
         }
     }
+}
+
+/// The finaliser of splitmix64: every bit of the result hangs on all of `x`.
+pub fn mix(mut x: u64) -> u64 {
+    x = x.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    x ^ (x >> 31)
 }
 
 #[cfg(test)]
