@@ -7,14 +7,7 @@
 
 use crate::reasons::reasons;
 use crate::wire::ethernet::{HEADER_LEN, Header, TAG_LEN, ethertype};
-use crate::wire::{Mac, Vaddr};
-
-/// An Ethernet/IPv4 message without its link header.
-pub const MESSAGE_LEN: usize = 28;
-/// Ethernet, IPv4, six and four bytes.
-const PREAMBLE: [u8; 6] = [0, 1, 8, 0, 6, 4];
-const REQUEST: u16 = 1;
-const REPLY: u16 = 2;
+use crate::wire::{Mac, Vaddr, arp};
 
 /// The node a frame came from, by its binding.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -55,60 +48,38 @@ pub enum ArpOutcome {
     Ignored(ArpIgnored),
 }
 
-/// A message, taken apart.
+/// A message and the VLAN it came in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Message {
-    pub vlan: Option<u16>,
-    pub is_request: bool,
-    pub sender_mac: Mac,
-    pub sender: Vaddr,
-    pub target_mac: Mac,
-    pub target: Vaddr,
+struct Tagged {
+    vlan: Option<u16>,
+    message: arp::Message,
 }
 
 /// Reads a message and checks what can be checked without knowing the node.
-pub fn parse(frame: &[u8]) -> Result<Message, ArpIgnored> {
+fn parse(frame: &[u8]) -> Result<Tagged, ArpIgnored> {
     let link = Header::parse(frame).ok_or(ArpIgnored::TooShort)?;
     if link.ethertype != ethertype::ARP {
         return Err(ArpIgnored::NotArp);
     }
-    let body = frame[link.len..]
-        .first_chunk::<MESSAGE_LEN>()
-        .ok_or(ArpIgnored::TooShort)?;
-    if body[..6] != PREAMBLE {
-        return Err(ArpIgnored::NotEthernetIpv4);
-    }
-    let mac = |at: usize| {
-        let mut bytes = [0; 6];
-        bytes.copy_from_slice(&body[at..at + 6]);
-        Mac(bytes)
-    };
-    let address =
-        |at: usize| Vaddr::from_bytes([body[at], body[at + 1], body[at + 2], body[at + 3]]);
-    let is_request = match u16::from_be_bytes([body[6], body[7]]) {
-        REQUEST => true,
-        REPLY => false,
-        _ => return Err(ArpIgnored::BadOperation),
-    };
-    let sender_mac = mac(8);
-    if !sender_mac.is_unicast() || sender_mac != link.source {
+    let message = arp::Message::parse(&frame[link.len..]).map_err(|malformed| match malformed {
+        arp::Malformed::TooShort => ArpIgnored::TooShort,
+        arp::Malformed::NotEthernetIpv4 => ArpIgnored::NotEthernetIpv4,
+        arp::Malformed::BadOperation => ArpIgnored::BadOperation,
+    })?;
+    if !message.sender_mac.is_unicast() || message.sender_mac != link.source {
         return Err(ArpIgnored::BadSenderMac);
     }
-    Ok(Message {
+    Ok(Tagged {
         vlan: link.vlan,
-        is_request,
-        sender_mac,
-        sender: address(14),
-        target_mac: mac(18),
-        target: address(24),
+        message,
     })
 }
 
 /// The hardware address that the node has by its own word, in whatever message
 /// names it as the sender.
 pub fn sender_of(frame: &[u8], asker: &Asker) -> Option<Mac> {
-    let message = parse(frame).ok()?;
-    let own = message.vlan == asker.vlan
+    let Tagged { vlan, message } = parse(frame).ok()?;
+    let own = vlan == asker.vlan
         && message.sender == asker.address
         && asker.mac.is_none_or(|mac| mac == message.sender_mac);
     own.then_some(message.sender_mac)
@@ -132,8 +103,8 @@ fn decide(
     asker: &Asker,
     lookup: impl FnOnce(Vaddr) -> Option<Mac>,
 ) -> Result<Vec<u8>, ArpIgnored> {
-    let message = parse(frame)?;
-    if message.vlan != asker.vlan {
+    let Tagged { vlan, message } = parse(frame)?;
+    if vlan != asker.vlan {
         return Err(ArpIgnored::WrongVlan);
     }
     if asker.mac.is_some_and(|mac| mac != message.sender_mac) {
@@ -160,14 +131,14 @@ fn decide(
         return Err(ArpIgnored::NoUnicastTarget);
     }
     let mac = lookup(message.target).ok_or(ArpIgnored::UnknownTarget)?;
-    Ok(build(Message {
-        vlan: message.vlan,
+    let answer = arp::Message {
         is_request: false,
         sender_mac: mac,
         sender: message.target,
         target_mac: message.sender_mac,
         target: message.sender,
-    }))
+    };
+    Ok(build(vlan, answer))
 }
 
 /// Asks a node for its hardware address, as `peer` would: the system whose
@@ -180,21 +151,21 @@ fn decide(
 /// the node's subnet, ask as the virtual router: nodes with reverse path
 /// checks do not answer strangers.
 pub fn request(node: Vaddr, vlan: Option<u16>, peer: Vaddr, peer_mac: Mac) -> Vec<u8> {
-    build(Message {
-        vlan,
+    let question = arp::Message {
         is_request: true,
         sender_mac: peer_mac,
         sender: peer,
         target_mac: Mac::ZERO,
         target: node,
-    })
+    };
+    build(vlan, question)
 }
 
 /// The hardware address that a node tells of itself, in a reply or in any
 /// other valid message: it may announce itself before it is asked.
 pub fn learn(frame: &[u8], node: &Asker) -> Result<Mac, ArpIgnored> {
-    let message = parse(frame)?;
-    if message.vlan != node.vlan {
+    let Tagged { vlan, message } = parse(frame)?;
+    if vlan != node.vlan {
         return Err(ArpIgnored::WrongVlan);
     }
     if message.sender == Vaddr(0) {
@@ -210,8 +181,8 @@ pub fn learn(frame: &[u8], node: &Asker) -> Result<Mac, ArpIgnored> {
 }
 
 /// A request goes to everybody, a reply to whom it is for.
-fn build(message: Message) -> Vec<u8> {
-    let tag = if message.vlan.is_some() { TAG_LEN } else { 0 };
+fn build(vlan: Option<u16>, message: arp::Message) -> Vec<u8> {
+    let tag = if vlan.is_some() { TAG_LEN } else { 0 };
     let mut out = vec![0; HEADER_LEN + tag];
     Header {
         destination: match message.is_request {
@@ -219,18 +190,12 @@ fn build(message: Message) -> Vec<u8> {
             false => message.target_mac,
         },
         source: message.sender_mac,
-        vlan: message.vlan,
+        vlan,
         ethertype: ethertype::ARP,
         len: out.len(),
     }
     .emit(&mut out);
-    let operation = if message.is_request { REQUEST } else { REPLY };
-    out.extend(PREAMBLE);
-    out.extend(operation.to_be_bytes());
-    out.extend(message.sender_mac.0);
-    out.extend(message.sender.bytes());
-    out.extend(message.target_mac.0);
-    out.extend(message.target.bytes());
+    out.extend(message.bytes());
     out
 }
 

@@ -3,9 +3,10 @@
 //! One protocol a file. A *view* is built by a checked constructor; after the
 //! check no accessor panics, whatever the bytes. No state, no I/O, no
 //! allocation and no `unsafe` in here. On the packet path we use these views;
-//! off it (neighbour discovery, ARP, MLD) `smoltcp::wire` serves.
+//! off it (neighbour discovery, MLD) engines have parsers of their own.
 
 pub mod address;
+pub mod arp;
 pub mod checksum;
 pub mod ethernet;
 pub mod flow;
