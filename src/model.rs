@@ -242,6 +242,16 @@ pub enum Role {
     Relay6,
 }
 
+impl Role {
+    /// Whether vnets, hosts and a locator belong to it.
+    pub fn has_nodes(self) -> bool {
+        match self {
+            Role::Uplink | Role::Node | Role::Exception => true,
+            Role::Relay4 | Role::Relay6 => false,
+        }
+    }
+}
+
 /// A DPDK port.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -253,7 +263,7 @@ pub struct Port {
     /// What the port is for.
     pub role: Role,
     /// Receive queues; every worker polls its share. Default: one per worker
-    /// on an uplink, one on other ports.
+    /// on an uplink and on the relay's ports, one on other ports.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queues: Option<u16>,
     /// Key of the hash that spreads packets over the receive queues: as many
@@ -273,7 +283,8 @@ pub struct Port {
     /// Hardware address to set; the device's own when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mac: Option<Mac>,
-    /// Uplinks: VLAN id of the substrate's frames; untagged when absent.
+    /// Uplinks and the relay's ports: VLAN id of all frames; untagged when
+    /// absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 4094))]
     pub vlan: Option<u16>,

@@ -333,6 +333,8 @@ const EFFECTS: &[(&str, &str, &[&str])] = &[
             "limits.prefixes",
             "limits.nodes",
             "limits.hosts",
+            "limits.eams",
+            "limits.outsiders",
             "limits.holds_per_destination",
             "limits.holds_per_node",
             "limits.holds",

@@ -140,7 +140,8 @@ impl Plant {
             let outer = ipv6::Header::parse(packet).ok()?;
             let end = ipv6::HEADER_LEN + usize::from(outer.payload_len);
             let message = packet.get(ipv6::HEADER_LEN..end)?;
-            substrate_error::read(&outer, message, self.site.layout, &self.site.locator).ok()
+            let own = self.site.locator?;
+            substrate_error::read(&outer, message, self.site.layout, &own).ok()
         });
         let Some(error) = read else {
             self.slow.substrate_errors_ignored += 1;

@@ -24,7 +24,8 @@ use crate::wire::{Layout, Locator, Mac, Vaddr, Vni, checksum};
 #[derive(Clone, Debug)]
 pub struct Site {
     pub layout: Layout,
-    pub locator: Locator,
+    /// `None` on a plain relay, which has no nodes.
+    pub locator: Option<Locator>,
     pub mtu: u16,
     pub ports: Vec<SitePort>,
 }
@@ -106,7 +107,7 @@ pub fn topology(
         .collect();
     let mut topology = Topology {
         layout: site.layout,
-        locator: Some(site.locator),
+        locator: site.locator,
         substrate_mtu: site.mtu,
         ports: ports(site, live.substrate),
         resolver: live.resolver,
@@ -158,7 +159,7 @@ fn vnet_record(vnet: &model::Vnet) -> VnetRecord {
 
 fn ports(site: &Site, substrate: &Substrate) -> Vec<PortRecord> {
     let own = substrate.own_addresses();
-    let control = site.layout.control_address(&site.locator);
+    let control = site.locator.map(|own| site.layout.control_address(&own));
     let number = |name: &str| {
         site.ports
             .iter()
@@ -168,6 +169,7 @@ fn ports(site: &Site, substrate: &Substrate) -> Vec<PortRecord> {
     let records = site.ports.iter().enumerate().map(|(index, port)| {
         let index = index as u16;
         let uplink = port.config.role == Role::Uplink;
+        let relay = matches!(port.config.role, Role::Relay4 | Role::Relay6);
         // A tentative address must hear of its duplicates; a duplicate is not ours.
         let addresses = own
             .iter()
@@ -181,8 +183,8 @@ fn ports(site: &Site, substrate: &Substrate) -> Vec<PortRecord> {
             name: port.config.name.clone(),
             role: port.config.role,
             mac: port.mac,
-            vlan: port.config.vlan.filter(|_| uplink),
-            own: addresses.chain(uplink.then_some(control)).collect(),
+            vlan: port.config.vlan.filter(|_| uplink || relay),
+            own: addresses.chain(control.filter(|_| uplink)).collect(),
             groups: groups.map(|(_, group)| group.octets()).collect(),
             mtu: port.config.mtu,
             exception: match port.config.role {
@@ -296,18 +298,18 @@ fn add_node(
     (vnet, vni): (u32, Vni),
     live: &Live<'_>,
 ) {
-    let Some(port) = site
+    let port = site
         .ports
         .iter()
-        .position(|port| port.config.name == binding.port)
-    else {
+        .position(|port| port.config.name == binding.port);
+    let (Some(port), Some(own)) = (port, site.locator) else {
         return;
     };
     let mac = binding.mac.or_else(|| live.learned.get(&index).copied());
     let vlan = binding.vlan.unwrap_or(0);
     // Both ends' vni parts lie in the same vnet: the far one is added here
     // once, the locators' parts are the node's own and the host's.
-    let source = site.layout.checksum_part(&site.locator, vni);
+    let source = site.layout.checksum_part(&own, vni);
     let nowhere = Locator::new(std::net::Ipv6Addr::UNSPECIFIED, site.layout.locator_len());
     let far_vni = nowhere.map_or(0, |nowhere| site.layout.checksum_part(&nowhere, vni));
     if let Some(place) = topology.nodes.get_mut(index.index()) {
@@ -320,7 +322,7 @@ fn add_node(
             vlan,
             mac,
             prefixes: binding.prefixes.clone(),
-            saddr: site.layout.compose(&site.locator, vni, Vaddr(0)),
+            saddr: site.layout.compose(&own, vni, Vaddr(0)),
             neighbors: Family::new(Kind::Node, vni),
             checksum_part: checksum::fold(source + far_vni),
         };

@@ -53,7 +53,11 @@ impl PlantTrait for Plant {
             uptime_ms: self.now().0,
             workers: self.counters.len() as u32,
             layout: self.site.layout.to_string(),
-            locator: self.site.locator.to_string(),
+            locator: self
+                .site
+                .locator
+                .map(|own| own.to_string())
+                .unwrap_or_default(),
             facts,
         }
     }

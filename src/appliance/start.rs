@@ -346,7 +346,7 @@ fn load_state(
 ) -> Result<Store, Error> {
     let mut store = Store::new(store::Settings {
         layout: config.layout,
-        locator: Some(config.locator),
+        locator: config.locator,
         ports: config
             .port
             .iter()

@@ -56,7 +56,7 @@ pub(super) fn host_r(vnet: &str) -> (Plant, Store) {
     let ports = config.port.iter();
     let mut store = Store::new(store::Settings {
         layout: config.layout,
-        locator: Some(config.locator),
+        locator: config.locator,
         ports: ports.map(|port| (port.name.clone(), port.role)).collect(),
         limits: store::Limits::default(),
     });

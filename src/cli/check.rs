@@ -90,7 +90,8 @@ struct Report {
 struct Summary {
     name: String,
     layout: Layout,
-    locator: Locator,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    locator: Option<Locator>,
     mtu: u16,
     /// How many of each kind, in the order of the reference.
     objects: Vec<(&'static str, usize)>,
@@ -140,6 +141,9 @@ impl Summary {
                 ("mapping", config.mapping.len()),
                 ("route", config.route.len()),
                 ("neighbor", config.neighbor.len()),
+                ("relay", usize::from(config.relay.is_some())),
+                ("eam", config.eam.len() + config.eam_file.eams.len()),
+                ("outsider", config.outsider.len()),
             ],
             control_cpu: config.runtime.control_cpu,
             workers: workers.collect(),
@@ -159,10 +163,13 @@ impl Summary {
             mtu,
             ..
         } = self;
-        writeln!(
-            out,
-            "  host {name}, locator {locator}, layout {layout}, substrate MTU {mtu}"
-        )?;
+        let place = match locator {
+            Some(locator) => {
+                format!("locator {locator}, layout {layout}, substrate MTU {mtu}")
+            }
+            None => "no locator: a plain relay".to_owned(),
+        };
+        writeln!(out, "  host {name}, {place}")?;
         let objects = self.objects.iter().filter(|(_, count)| *count > 0);
         let objects: Vec<_> = objects
             .map(|(kind, count)| format!("{kind} {count}"))

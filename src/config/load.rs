@@ -14,7 +14,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
 use super::document::{self, Document, Lines, join};
-use super::{Config, Problem, Problems, Warning, check, types};
+use super::{Config, Problem, Problems, Warning, check, eam_file, types};
 
 impl Config {
     /// Reads, checks and returns a host file, or everything that is wrong with it.
@@ -57,11 +57,13 @@ impl Config {
             problems.sort_by_key(|problem| problem.at);
             problems
         };
-        let config = match config {
+        let mut config = match config {
             Some(config) if reader.problems.is_empty() => config,
             _ => return Err(refuse(in_order(reader.problems))),
         };
-        let findings = check::check(&config);
+        let unread = config.read_eams().err().unwrap_or_default();
+        let mut findings = check::check(&config);
+        findings.problems.extend(unread);
         if !findings.problems.is_empty() {
             return Err(refuse(in_order(findings.problems)));
         }
@@ -73,6 +75,15 @@ impl Config {
             });
         Ok((config, warnings.collect()))
     }
+
+    /// Reads the file of explicit mappings, if one is named.
+    fn read_eams(&mut self) -> Result<(), Vec<Problem>> {
+        let file = self.relay.as_ref().and_then(|r| r.eam_file.as_deref());
+        if let Some(file) = file {
+            self.eam_file = eam_file::read(file, self.limits.eams as usize)?;
+        }
+        Ok(())
+    }
 }
 
 /// JSON schema of the types, from which unknown keys are told and the
@@ -82,8 +93,17 @@ pub(super) fn schema() -> &'static Value {
     SCHEMA.get_or_init(|| schemars::schema_for!(Config).to_value())
 }
 
+/// An optional type is written as itself or null: itself, then.
+pub(super) fn not_null(schema: &Value) -> &Value {
+    let any = schema.get("anyOf").and_then(Value::as_array);
+    let null = |one: &&Value| one.get("type").and_then(Value::as_str) == Some("null");
+    any.and_then(|any| any.iter().find(|one| !null(one)))
+        .unwrap_or(schema)
+}
+
 /// A schema with its reference followed.
 pub(super) fn resolve(schema: &Value) -> &Value {
+    let schema = not_null(schema);
     let target = schema
         .get("$ref")
         .and_then(Value::as_str)
@@ -134,7 +154,6 @@ impl<'i> Reader<'i> {
     /// seen: a problem was noted for each.
     fn config(&mut self) -> Option<Config> {
         let name = self.required("name");
-        let locator = self.required("locator");
         let config = Config {
             layout: self.optional("layout").unwrap_or_default(),
             mtu: self.optional("mtu").unwrap_or_else(types::default_mtu),
@@ -151,8 +170,12 @@ impl<'i> Reader<'i> {
             mapping: self.list("mapping"),
             route: self.list("route"),
             neighbor: self.list("neighbor"),
+            relay: self.single("relay"),
+            eam: self.list("eam"),
+            outsider: self.list("outsider"),
+            eam_file: Default::default(),
+            locator: self.optional("locator"),
             name: name?,
-            locator: locator?,
         };
         Some(config)
     }
@@ -178,14 +201,19 @@ impl<'i> Reader<'i> {
     }
 
     fn table<T: DeserializeOwned + Default>(&mut self, key: &str) -> T {
+        self.single(key).unwrap_or_default()
+    }
+
+    /// A table that occurs at most once.
+    fn single<T: DeserializeOwned>(&mut self, key: &str) -> Option<T> {
         match self.document.root.get(key).map(|value| value.get_ref()) {
             Some(DeValue::Array(_)) => {
                 let problem = Problem::new(key, format!("`{key}` is one table, not a list"));
                 self.problems
                     .push(problem.hint(format!("write `[{key}]`, once")));
-                T::default()
+                None
             }
-            _ => self.optional(key).unwrap_or_default(),
+            _ => self.optional(key),
         }
     }
 
@@ -313,6 +341,7 @@ fn in_words(message: &str) -> String {
             Some("Vaddr") => "an IPv4 address such as \"10.0.0.2\"",
             Some("Prefix4") => "an IPv4 prefix such as \"10.0.0.0/24\"",
             Some("Locator") => "an IPv6 prefix such as \"2001:db8:0:a:100::/72\"",
+            Some("Interface4") => "an address with its length such as \"192.0.2.1/24\"",
             Some("Interface6") => "an address with its length such as \"2001:db8:ffff::1/64\"",
             Some("RssKey") => "a key in hexadecimal, or \"driver\"",
             Some("FileMode") => "permissions in octal such as \"0660\"",
@@ -371,7 +400,8 @@ fn kind(path: &str) -> String {
     let last = path.rsplit('.').next().unwrap_or(path);
     match last.split_once('[') {
         Some((list, _)) => format!("a `{list}`"),
-        None => format!("`[{last}]`"),
+        None if path.contains('[') => format!("`[{last}]`"),
+        None => format!("`[{path}]`"),
     }
 }
 
@@ -392,7 +422,7 @@ fn other_kind(root: &DeTable<'_>, lines: &Lines<'_>) -> Result<(), Vec<Problem>>
     }
     if !root.is_empty() && !root.keys().any(|key| ours(key.get_ref())) {
         let mut problem = Problem::new("", "this is no weft file: it has none of the keys of one")
-            .hint("a host file begins with `name` and `locator`; `weft check --reference` lists all keys");
+            .hint("a host file begins with `name`; `weft check --reference` lists all keys");
         problem.at = Some((1, 1));
         return Err(vec![problem]);
     }

@@ -15,6 +15,7 @@
 mod af_packet;
 pub mod check;
 mod document;
+mod eam_file;
 mod load;
 mod pools;
 mod problem;
@@ -24,10 +25,13 @@ mod types;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Binding, Host, Mapping, Neighbor, Port, Role, Route, Vnet};
+use crate::model::{
+    Binding, Eam, Host, Mapping, Neighbor, Outsider, Port, Relay, Role, Route, Vnet,
+};
 use crate::wire::{Layout, Locator};
 
 pub use af_packet::device_string;
+pub use eam_file::EamFile;
 pub use pools::{PoolSize, memory_mb, pools, pools_on};
 pub use problem::{Problem, Problems, Warning};
 pub use reference::reference;
@@ -49,8 +53,10 @@ pub struct Config {
     #[serde(default)]
     pub layout: Layout,
     /// This host's part of the substrate's address space, which the substrate
-    /// routes to it: a /72 in layout `p72`, a /64 in the others.
-    pub locator: Locator,
+    /// routes to it: a /72 in layout `p72`, a /64 in the others. Only a plain
+    /// relay does without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub locator: Option<Locator>,
     /// Largest IPv6 packet that the substrate carries between any two hosts.
     #[serde(default = "types::default_mtu")]
     #[schemars(range(min = 1280, max = 16000))]
@@ -95,6 +101,18 @@ pub struct Config {
     /// Neighbours with a given hardware address.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub neighbor: Vec<Neighbor>,
+    /// The relay between other people's IPv4 and IPv6.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub relay: Option<Relay>,
+    /// Explicit mappings of the relay.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub eam: Vec<Eam>,
+    /// IPv6 systems that are no nodes and have an address in a vnet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outsider: Vec<Outsider>,
+    /// What `relay.eam_file` holds; read with the file, no key of it.
+    #[serde(skip)]
+    pub eam_file: EamFile,
 }
 
 /// One receive queue and the worker that polls it.

@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use serde_json::Value;
 
-use super::load::{resolve, schema};
+use super::load::{not_null, resolve, schema};
 
 const HEAD: &str = "\
 # Configuration of `weft run`
@@ -30,9 +30,9 @@ pub fn reference() -> String {
     });
     for (key, value) in properties(root) {
         if let Some(items) = list_of(value) {
-            object(&mut out, &format!("## `[[{key}]]`"), items);
+            object(&mut out, &format!("## `[[{key}]]`"), key, items);
         } else if is_table(value) {
-            object(&mut out, &format!("## `[{key}]`"), resolve(value));
+            object(&mut out, &format!("## `[{key}]`"), key, resolve(value));
         }
     }
     out.push_str("\n## Words and values\n");
@@ -50,12 +50,15 @@ pub fn reference() -> String {
     out
 }
 
-/// The part about one table, and below it those of the tables in its lists.
-fn object(out: &mut String, title: &str, table: &Value) {
-    section(out, title, table, |_| true);
+/// The part about one table, and below it those of the tables in it.
+fn object(out: &mut String, title: &str, path: &str, table: &Value) {
+    section(out, title, table, |value| !is_table(value));
     for (key, value) in properties(table) {
         if let Some(items) = list_of(value) {
-            object(out, &format!("### Members of `{key}`"), items);
+            object(out, &format!("### Members of `{key}`"), key, items);
+        } else if is_table(value) {
+            let inner = format!("{path}.{key}");
+            object(out, &format!("### `[{inner}]`"), &inner, resolve(value));
         }
     }
 }
@@ -140,7 +143,7 @@ fn kind(value: &Value) -> String {
     if !words.is_empty() {
         return words.join(", ");
     }
-    let whole = alternatives(value);
+    let whole = not_null(value);
     if let Some(reference) = whole.get("$ref").and_then(Value::as_str)
         && !is_table(whole)
     {
@@ -165,13 +168,6 @@ fn kind(value: &Value) -> String {
         "object" => "table".to_owned(),
         _ => "text".to_owned(),
     }
-}
-
-/// An optional type is written as itself or null: itself, then.
-fn alternatives(value: &Value) -> &Value {
-    let any = value.get("anyOf").and_then(Value::as_array);
-    any.and_then(|any| any.iter().find(|one| json_type(one) != "null"))
-        .unwrap_or(value)
 }
 
 fn json_type(value: &Value) -> &str {

@@ -155,6 +155,12 @@ pub struct Limits {
     /// Other hosts.
     #[schemars(range(min = 1, max = 1048576))]
     pub hosts: u32,
+    /// Explicit mappings of the relay, those of `relay.eam_file` included.
+    #[schemars(range(min = 0, max = 16777216))]
+    pub eams: u32,
+    /// Outsiders.
+    #[schemars(range(min = 0, max = 65536))]
+    pub outsiders: u32,
     /// Packets held for one unresolved destination.
     #[schemars(range(min = 0, max = 1024))]
     pub holds_per_destination: u32,
@@ -194,6 +200,8 @@ impl Default for Limits {
             prefixes: 4096,
             nodes: 4096,
             hosts: 4096,
+            eams: 1 << 20,
+            outsiders: 4096,
             holds_per_destination: 8,
             holds_per_node: 256,
             holds: 4096,

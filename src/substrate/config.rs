@@ -50,7 +50,8 @@ impl Uplink {
 #[derive(Clone, Debug)]
 pub struct SubstrateConfig {
     pub uplinks: Vec<Uplink>,
-    pub locator: Locator,
+    /// Without one the host owns the addresses of its links and no more.
+    pub locator: Option<Locator>,
     pub layout: Layout,
     pub routes: Vec<Route>,
     /// Static neighbours: never asked for, never doubted.
@@ -199,7 +200,7 @@ pub enum SubstrateError {
 
 impl SubstrateConfig {
     /// Defaults for all that is not about this appliance's place.
-    pub fn new(locator: Locator, layout: Layout, uplinks: Vec<Uplink>) -> SubstrateConfig {
+    pub fn new(locator: Option<Locator>, layout: Layout, uplinks: Vec<Uplink>) -> SubstrateConfig {
         SubstrateConfig {
             uplinks,
             locator,

@@ -144,7 +144,7 @@ impl Outbox {
 #[derive(Debug)]
 pub struct Substrate {
     ports: Vec<Port>,
-    locator: Locator,
+    locator: Option<Locator>,
     layout: Layout,
     timers: Timers,
     routes: Routes,
@@ -248,8 +248,12 @@ impl Substrate {
     }
 
     /// The address the host answers at in its own locator; on no link.
-    pub fn control_address(&self) -> Saddr {
-        self.layout.control_address(&self.locator)
+    pub fn control_address(&self) -> Option<Saddr> {
+        Some(self.layout.control_address(&self.locator?))
+    }
+
+    fn in_locator(&self, address: &Saddr) -> bool {
+        self.locator.is_some_and(|own| own.contains(address))
     }
 
     /// Whose an address is, seen from all uplinks together.
@@ -267,11 +271,11 @@ impl Substrate {
         }
         let own = self.ports.iter().flat_map(|p| &p.own);
         let mut used = own.filter(|own| own.state != AddressState::Duplicate);
-        if *destination == self.control_address()
+        if Some(*destination) == self.control_address()
             || used.any(|own| own.interface.address == address)
         {
             Destination::Own
-        } else if self.locator.contains(destination) {
+        } else if self.in_locator(destination) {
             Destination::Locator
         } else {
             Destination::Other

@@ -79,11 +79,7 @@ impl Substrate {
         let place = self.place_of(index, target);
         let probe = envelope.source.is_unspecified();
         let proxied = match place {
-            None if self.ports[index].uplink.nd_proxy
-                && self.locator.contains(&target.octets()) =>
-            {
-                true
-            }
+            None if self.ports[index].uplink.nd_proxy && self.in_locator(&target.octets()) => true,
             None => return Err(Ignored::NotOurTarget),
             Some(place) => {
                 let own = &self.ports[index].own[place];
@@ -251,7 +247,7 @@ impl Substrate {
     /// control address and, by whichever uplink, at every valid own address
     /// that is not bound to another link.
     fn answers_at(&self, index: usize, address: Ipv6Addr) -> bool {
-        if address.octets() == self.control_address() {
+        if Some(address.octets()) == self.control_address() {
             return true;
         }
         let here = |at: usize| at == index || !address.is_unicast_link_local();

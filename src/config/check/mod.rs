@@ -10,21 +10,27 @@
 //! Every check is at most O(n log n): a file may hold a million mappings.
 
 pub mod device;
+mod eam;
+mod outsider;
 mod port;
+mod relay;
 mod settings;
 mod substrate;
 mod tenant;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::hash::Hash;
 
 use super::load::bounds;
 use super::{Config, Problem};
-use crate::model::{Host, Port, Vnet};
-use crate::wire::{Layout, Locator};
+use crate::model::{Binding, Host, Port, Vnet};
+use crate::wire::{Layout, Locator, Prefix6};
 
+pub use eam::{EamFault, eam, eam_fault};
+pub use outsider::outsider;
 pub use port::port;
+pub use relay::relay;
 pub use substrate::{host, neighbor, route};
 pub use tenant::{binding, mapping, vnet};
 
@@ -33,6 +39,8 @@ pub use tenant::{binding, mapping, vnet};
 pub const GROWTH: u16 = 28;
 /// Least MTU of an IPv4 link (RFC 791 section 3.2).
 pub const MIN_MTU_4: u16 = 68;
+/// Least MTU of an IPv6 link (RFC 8200 section 5).
+pub const MIN_MTU_6: u16 = 1280;
 /// Revisions are numbers in JSON, which is exact up to here.
 pub const MAX_REVISION: u64 = (1 << 53) - 1;
 
@@ -62,7 +70,8 @@ impl Findings {
 pub struct Site<'a> {
     pub name: &'a str,
     pub layout: Layout,
-    pub locator: Locator,
+    /// `None` on a plain relay.
+    pub locator: Option<Locator>,
     /// Of the substrate.
     pub mtu: u16,
     pub workers: u16,
@@ -74,11 +83,15 @@ pub trait Objects {
     fn port(&self, name: &str) -> Option<&Port>;
     fn vnet(&self, name: &str) -> Option<&Vnet>;
     fn host(&self, name: &str) -> Option<&Host>;
+    fn binding(&self, name: &str) -> Option<&Binding>;
+    /// A host whose locator overlaps a prefix.
+    fn host_over(&self, prefix: &Prefix6) -> Option<&Host>;
     /// All ports: there are few.
     fn ports(&self) -> impl Iterator<Item = &Port>;
     /// Names for suggestions; asked for only when one is wrong.
     fn vnet_names(&self) -> impl Iterator<Item = &str>;
     fn host_names(&self) -> impl Iterator<Item = &str>;
+    fn binding_names(&self) -> impl Iterator<Item = &str>;
 }
 
 /// Where an object is: `binding[2]`, or a name of the caller's own. Becomes
@@ -95,6 +108,11 @@ impl<'a> At<'a> {
             list,
             index: Some(index),
         }
+    }
+
+    /// The only one of its kind.
+    pub fn only(list: &'a str) -> At<'a> {
+        At { list, index: None }
     }
 
     /// Path of a key of the object.
@@ -119,8 +137,11 @@ pub fn check(config: &Config) -> Findings {
     let index = Index::new(config);
     settings::check(config, &mut out);
     port::check(config, &index, &mut out);
-    tenant::check(config, &index, &mut out);
+    let held = tenant::check(config, &index, &mut out);
     substrate::check(config, &index, &mut out);
+    relay::check(config, &index, &mut out);
+    eam::check(config, &mut out);
+    outsider::check(config, &index, &held, &mut out);
     out
 }
 
@@ -131,6 +152,8 @@ struct Index<'a> {
     ports: HashMap<&'a str, &'a Port>,
     vnets: HashMap<&'a str, &'a Vnet>,
     hosts: HashMap<&'a str, &'a Host>,
+    bindings: HashMap<&'a str, &'a Binding>,
+    locators: BTreeMap<u128, &'a Host>,
 }
 
 impl<'a> Index<'a> {
@@ -143,6 +166,12 @@ impl<'a> Index<'a> {
             ports: by_name(&config.port, |port| &port.name),
             vnets: by_name(&config.vnet, |vnet| &vnet.name),
             hosts: by_name(&config.host, |host| &host.name),
+            bindings: by_name(&config.binding, |binding| &binding.name),
+            locators: config
+                .host
+                .iter()
+                .map(|host| (host.locator.bits(), host))
+                .collect(),
         }
     }
 }
@@ -170,6 +199,14 @@ impl Objects for Index<'_> {
         self.hosts.get(name).copied()
     }
 
+    fn binding(&self, name: &str) -> Option<&Binding> {
+        self.bindings.get(name).copied()
+    }
+
+    fn host_over(&self, prefix: &Prefix6) -> Option<&Host> {
+        overlapping(&self.locators, prefix, |host| host.locator).copied()
+    }
+
     fn ports(&self) -> impl Iterator<Item = &Port> {
         self.config.port.iter()
     }
@@ -181,6 +218,23 @@ impl Objects for Index<'_> {
     fn host_names(&self) -> impl Iterator<Item = &str> {
         self.config.host.iter().map(|host| host.name.as_str())
     }
+
+    fn binding_names(&self) -> impl Iterator<Item = &str> {
+        let bindings = self.config.binding.iter();
+        bindings.map(|binding| binding.name.as_str())
+    }
+}
+
+/// Of locators that do not overlap each other, by their bits, one that
+/// overlaps a prefix: the last before its end, if any.
+pub fn overlapping<'a, T>(
+    locators: &'a BTreeMap<u128, T>,
+    prefix: &Prefix6,
+    locator: impl Fn(&T) -> Locator,
+) -> Option<&'a T> {
+    let rest = u128::MAX.checked_shr(prefix.len().into()).unwrap_or(0);
+    let (_, last) = locators.range(..=prefix.bits() | rest).next_back()?;
+    locator(last).overlaps(prefix).then_some(last)
 }
 
 /// A name is what people type in commands and see in metrics.

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{At, Findings, Index, Objects, Once, device, in_range, names};
+use super::{At, Findings, Index, MIN_MTU_6, Objects, Once, device, in_range, names};
 use crate::config::load::bounds;
 use crate::config::{Config, PoolSize, Problem, af_packet, pools};
 use crate::model::{Port, Role};
@@ -136,8 +136,10 @@ pub fn port(at: At<'_>, port: &Port, objects: &impl Objects, out: &mut Findings)
     }
     match port.role {
         Role::Uplink => uplink(at, port, objects, out),
-        Role::Node | Role::Exception | Role::Relay4 | Role::Relay6 => {
-            not_uplink(at, port, site.workers, out)
+        Role::Relay4 | Role::Relay6 => relay(at, port, out),
+        Role::Node | Role::Exception => {
+            for_uplinks(at, port, out);
+            one_worker(at, port, site.workers, out);
         }
     }
 }
@@ -158,13 +160,7 @@ fn uplink(at: At<'_>, port: &Port, objects: &impl Objects, out: &mut Findings) {
             ),
         );
     }
-    if port.worker.is_some() {
-        out.hinted(
-            at.key("worker"),
-            "only a node or exception port has one worker",
-            "queue q of an uplink is polled by worker q; see `queues`",
-        );
-    }
+    all_workers(at, port, out);
     if let Some(vlan) = port.vlan {
         vlan_id(at, vlan, out);
     }
@@ -177,13 +173,10 @@ fn uplink(at: At<'_>, port: &Port, objects: &impl Objects, out: &mut Findings) {
         let bytes: Saddr = own.address.octets();
         if own.address.is_loopback() {
             out.problem(path(), format!("{} is a loopback address", own.address));
-        } else if site.locator.contains(&bytes) {
+        } else if let Some(locator) = site.locator.filter(|own| own.contains(&bytes)) {
             out.hinted(
                 path(),
-                format!(
-                    "{} lies in this host's locator {}",
-                    own.address, site.locator
-                ),
+                format!("{} lies in this host's locator {locator}", own.address),
                 "an uplink has an address of its link; the locator is routed to it",
             );
         }
@@ -209,9 +202,38 @@ fn exception(at: At<'_>, name: &str, objects: &impl Objects, out: &mut Findings)
         .push(Problem::new(at, message).known(name, takers));
 }
 
-fn not_uplink(at: At<'_>, port: &Port, workers: u16, out: &mut Findings) {
+/// Every worker polls a queue of it.
+fn all_workers(at: At<'_>, port: &Port, out: &mut Findings) {
+    if port.worker.is_some() {
+        out.hinted(
+            at.key("worker"),
+            "only a node or exception port has one worker",
+            format!(
+                "queue q of a port of role `{}` is polled by worker q; see `queues`",
+                role(port.role)
+            ),
+        );
+    }
+}
+
+/// The relay's ports: their addresses are the relay's.
+fn relay(at: At<'_>, port: &Port, out: &mut Findings) {
+    all_workers(at, port, out);
+    if let Some(vlan) = port.vlan {
+        vlan_id(at, vlan, out);
+    }
+    if port.role == Role::Relay6 && port.mtu < MIN_MTU_6 {
+        let message = format!("{} is too small for IPv6", port.mtu);
+        out.hinted(at.key("mtu"), message, format!("at least {MIN_MTU_6}"));
+    }
+    for_uplinks(at, port, out);
+}
+
+/// Keys that only uplinks have; relay ports have a VLAN too.
+fn for_uplinks(at: At<'_>, port: &Port, out: &mut Findings) {
+    let relay = matches!(port.role, Role::Relay4 | Role::Relay6);
     for (key, given) in [
-        ("vlan", port.vlan.is_some()),
+        ("vlan", port.vlan.is_some() && !relay),
         ("addresses", !port.addresses.is_empty()),
         ("exception", port.exception.is_some()),
         ("nd_proxy", port.nd_proxy),
@@ -219,6 +241,10 @@ fn not_uplink(at: At<'_>, port: &Port, workers: u16, out: &mut Findings) {
         if given {
             let hint = match key {
                 "vlan" => "the VLAN of a node stands in its binding",
+                "addresses" if relay => {
+                    "the relay's addresses stand in `[relay.ipv4]` and `[relay.ipv6]`"
+                }
+                _ if relay => "remove the key",
                 _ => "remove the key, or set `role = \"uplink\"`",
             };
             let message = format!(
@@ -228,6 +254,9 @@ fn not_uplink(at: At<'_>, port: &Port, workers: u16, out: &mut Findings) {
             out.hinted(at.key(key), message, hint);
         }
     }
+}
+
+fn one_worker(at: At<'_>, port: &Port, workers: u16, out: &mut Findings) {
     if let Some(worker) = port.worker
         && worker >= workers
     {

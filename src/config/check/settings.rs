@@ -54,7 +54,7 @@ fn ranges(path: &str, table: &str, keys: &[(&str, u32)], out: &mut Findings) {
     }
 }
 
-fn absolute(path: &str, file: &Path, out: &mut Findings) {
+pub(super) fn absolute(path: &str, file: &Path, out: &mut Findings) {
     if !file.is_absolute() {
         let message = format!("`{}` is not an absolute path", file.display());
         out.problem(path.to_owned(), message);
@@ -196,6 +196,8 @@ fn limits(limits: &Limits, out: &mut Findings) {
         ("prefixes", limits.prefixes),
         ("nodes", limits.nodes),
         ("hosts", limits.hosts),
+        ("eams", limits.eams),
+        ("outsiders", limits.outsiders),
         ("holds_per_destination", limits.holds_per_destination),
         ("holds_per_node", limits.holds_per_node),
         ("holds", limits.holds),
@@ -259,6 +261,18 @@ fn fill(config: &Config, out: &mut Findings) {
             config.limits.nodes,
         ),
         ("hosts", "hosts", config.host.len(), config.limits.hosts),
+        (
+            "eams",
+            "explicit mappings",
+            config.eam.len() + config.eam_file.eams.len(),
+            config.limits.eams,
+        ),
+        (
+            "outsiders",
+            "outsiders",
+            config.outsider.len(),
+            config.limits.outsiders,
+        ),
     ] {
         let path = format!("limits.{key}");
         let told = out.problems.iter().any(|problem| problem.path == path);

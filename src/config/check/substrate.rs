@@ -12,7 +12,10 @@ use crate::wire::Locator;
 const MAX_HOPS: usize = 16;
 
 pub(super) fn check(config: &Config, index: &Index<'_>, out: &mut Findings) {
-    locator("locator", &config.locator, index, out);
+    match &config.locator {
+        Some(own) => locator("locator", own, index, out),
+        None => locator_missing(config, out),
+    }
     names("host", config.host.iter().map(|h| h.name.as_str()), out);
     let mut locators = Once::new("host");
     for (nth, one) in config.host.iter().enumerate() {
@@ -34,6 +37,31 @@ pub(super) fn check(config: &Config, index: &Index<'_>, out: &mut Findings) {
             let message = format!("{} on `{}` is {first} already", one.address, one.port);
             out.problem(at.key("address"), message);
         }
+    }
+}
+
+/// A plain relay needs no locator; whatever is managed does.
+fn locator_missing(config: &Config, out: &mut Findings) {
+    let port = config.port.iter().position(|port| port.role.has_nodes());
+    let first = |list: &'static str, len: usize| (len > 0).then(|| At::nth(list, 0));
+    let needs = port
+        .map(|nth| At::nth("port", nth))
+        .or(first("vnet", config.vnet.len()))
+        .or(first("binding", config.binding.len()))
+        .or(first("host", config.host.len()))
+        .or(first("outsider", config.outsider.len()));
+    let hint = "a /72 in layout `p72` that the substrate routes to this host; a /64 in the others";
+    match (needs, &config.relay) {
+        (Some(at), _) => {
+            let what = match at.list {
+                "port" => format!("the `role` of {at}"),
+                _ => at.to_string(),
+            };
+            let message = format!("`locator` is missing, and {what} needs it");
+            out.hinted("locator".to_owned(), message, hint);
+        }
+        (None, None) => out.hinted("locator".to_owned(), "`locator` is missing", hint),
+        (None, Some(_)) => {}
     }
 }
 
@@ -66,8 +94,8 @@ pub fn host(at: At<'_>, host: &Host, objects: &impl Objects, out: &mut Findings)
         let message = format!("`{}` is this host itself", host.name);
         out.hinted(at.key("name"), message, "list the other hosts only");
     }
-    if host.locator.overlaps(&site.locator) {
-        let message = format!("{} overlaps this host's own {}", host.locator, site.locator);
+    if let Some(own) = site.locator.filter(|own| own.overlaps(&host.locator)) {
+        let message = format!("{} overlaps this host's own {own}", host.locator);
         out.hinted(at.key("locator"), message, "list the other hosts only");
     }
     for port in objects.ports() {
@@ -133,13 +161,11 @@ pub fn route(at: At<'_>, route: &Route, objects: &impl Objects, out: &mut Findin
             "such as `via = [{ address = \"fe80::1\", port = \"up\" }]`",
         );
     }
-    if site.locator.contains(&route.prefix.bits().to_be_bytes())
-        && route.prefix.len() >= site.locator.len()
-    {
-        let message = format!(
-            "{} lies in this host's own locator {}",
-            route.prefix, site.locator
-        );
+    let inside = |own: &Locator| {
+        own.contains(&route.prefix.bits().to_be_bytes()) && route.prefix.len() >= own.len()
+    };
+    if let Some(own) = site.locator.filter(inside) {
+        let message = format!("{} lies in this host's own locator {own}", route.prefix);
         out.problem(at.key("prefix"), message);
     }
     let mut once = Once::new("via");

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::outsider::Holders;
 use super::{
     At, Findings, GROWTH, Index, MAX_REVISION, MIN_MTU_4, Objects, Once, names, port::role,
     port::vlan_id,
@@ -12,7 +13,7 @@ use crate::wire::address::Prefix4;
 use crate::wire::{Mac, Vaddr};
 
 /// Ranges in which no node can be (RFC 6890).
-const UNUSABLE: &[(Vaddr, u8, &str)] = &[
+pub(super) const UNUSABLE: &[(Vaddr, u8, &str)] = &[
     (Vaddr(0x0000_0000), 8, "lies in 0.0.0.0/8, \"this network\""),
     (Vaddr(0x7f00_0000), 8, "is a loopback address"),
     (Vaddr(0xe000_0000), 4, "is a multicast address"),
@@ -23,10 +24,23 @@ const UNUSABLE: &[(Vaddr, u8, &str)] = &[
     ),
 ];
 
-pub(super) fn check(config: &Config, index: &Index<'_>, out: &mut Findings) {
+/// Returns who has which address, for the outsiders.
+pub(super) fn check<'a>(config: &'a Config, index: &Index<'_>, out: &mut Findings) -> Holders<'a> {
     vnets(config, index, out);
     let bound = bindings(config, index, out);
     mappings(config, index, &bound, out);
+    if config.outsider.is_empty() {
+        return Holders::new();
+    }
+    let bound = bound.into_iter();
+    let mut held: Holders<'_> = bound
+        .map(|(key, nth)| (key, At::nth("binding", nth)))
+        .collect();
+    for (nth, one) in config.mapping.iter().enumerate() {
+        let key = (one.vnet.as_str(), one.address);
+        held.entry(key).or_insert(At::nth("mapping", nth));
+    }
+    held
 }
 
 fn vnets(config: &Config, index: &Index<'_>, out: &mut Findings) {
@@ -281,7 +295,7 @@ pub fn mapping(at: At<'_>, mapping: &Mapping, objects: &impl Objects, out: &mut 
     }
 }
 
-fn vnet_of<'a>(
+pub(super) fn vnet_of<'a>(
     at: At<'_>,
     name: &str,
     objects: &'a impl Objects,
@@ -297,7 +311,7 @@ fn vnet_of<'a>(
 
 /// An address or prefix must lie in one of the vnet's ranges, and an address
 /// must be neither the first nor the last of the narrowest.
-fn inside(path: impl Fn() -> String, vnet: &Vnet, what: Prefix4, out: &mut Findings) {
+pub(super) fn inside(path: impl Fn() -> String, vnet: &Vnet, what: Prefix4, out: &mut Findings) {
     if vnet.prefixes.is_empty() {
         return;
     }
@@ -317,38 +331,49 @@ fn inside(path: impl Fn() -> String, vnet: &Vnet, what: Prefix4, out: &mut Findi
         );
         return;
     };
-    if what.len < 32 || range.len > 30 {
+    if what.len < 32 {
         return;
     }
-    let host = what.address.0 & !Prefix4::mask(range.len);
-    let kind = match host {
-        0 => "network",
-        _ if host == !Prefix4::mask(range.len) => "broadcast",
-        _ => return,
-    };
-    out.problem(
-        path(),
-        format!("{} is the {kind} address of {range}", what.address),
-    );
+    if let Some(kind) = broadcast_or_network(what.address, *range) {
+        out.problem(
+            path(),
+            format!("{} is the {kind} address of {range}", what.address),
+        );
+    }
+}
+
+/// The first and the last address of a link are nobody's.
+pub(super) fn broadcast_or_network(address: Vaddr, link: Prefix4) -> Option<&'static str> {
+    let host = address.0 & !Prefix4::mask(link.len);
+    match host {
+        _ if link.len > 30 => None,
+        0 => Some("network"),
+        _ if host == !Prefix4::mask(link.len) => Some("broadcast"),
+        _ => None,
+    }
 }
 
 /// No node can be at an address, or in a prefix, of the unusable ranges.
-fn usable_prefix(path: impl Fn() -> String, what: Prefix4, out: &mut Findings) {
-    if what.address.0 == u32::MAX {
-        out.problem(path(), format!("{} is the broadcast address", what.address));
-        return;
-    }
-    for &(address, len, why) in UNUSABLE {
-        let range = Prefix4 { address, len };
-        // 0.0.0.0/0 and the like are wider, and meant.
-        if what.len >= len && range.contains(what.address) {
-            out.problem(path(), format!("{} {why}", Short(what)));
-        }
+pub(super) fn usable_prefix(path: impl Fn() -> String, what: Prefix4, out: &mut Findings) {
+    if let Some(why) = unusable(what) {
+        out.problem(path(), format!("{} {why}", Short(what)));
     }
 }
 
+/// Why no host can be there.
+pub(super) fn unusable(what: Prefix4) -> Option<&'static str> {
+    if what.address.0 == u32::MAX {
+        return Some("is the broadcast address");
+    }
+    // 0.0.0.0/0 and the like are wider, and meant.
+    let within = |&&(address, len, _): &&(Vaddr, u8, _)| {
+        what.len >= len && Prefix4 { address, len }.contains(what.address)
+    };
+    UNUSABLE.iter().find(within).map(|(_, _, why)| *why)
+}
+
 /// A prefix of one address is written as the address.
-struct Short(Prefix4);
+pub(super) struct Short(pub(super) Prefix4);
 
 impl std::fmt::Display for Short {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -368,6 +368,33 @@ fn destinations_are_told_apart() {
 }
 
 #[test]
+fn without_a_locator_only_addresses_of_the_link_are_own() {
+    let mut config = without_dad(config_of_r());
+    config.locator = None;
+    config.uplinks[0].nd_proxy = true;
+    let mut r = Substrate::new(config).unwrap();
+    r.link(0, true, Time(0));
+    sent(&mut r);
+    assert_eq!(r.control_address(), None);
+    for (address, whose) in [
+        ("2001:db8:ffff::a", Destination::Own),
+        (R_LINK_LOCAL, Destination::Own),
+        ("2001:db8:0:a:100::1", Destination::Other),
+        ("2001:db8:0:a:15a:1:a00:2", Destination::Other),
+        ("::1", Destination::Other),
+    ] {
+        let destination = ip(address).octets();
+        assert_eq!(r.classify_destination(&destination), whose, "{address}");
+    }
+    let ping = echo_request("2001:db8:eeee::7", "2001:db8:0:a:100::1", b"abcd");
+    assert_eq!(r.input(0, &ping, Time(1)), Err(Ignored::EchoNotOurs));
+    let node = asks("2001:db8:ffff::1", "2001:db8:0:a:15a:1:a00:2");
+    assert_eq!(r.input(0, &node, Time(1)), Err(Ignored::NotOurTarget));
+    let ping = echo_request("2001:db8:eeee::7", "2001:db8:ffff::a", b"abcd");
+    assert_eq!(r.input(0, &ping, Time(1)), Ok(()));
+}
+
+#[test]
 fn queries_are_answered_from_the_link_local_address() {
     let mut r = r_up();
     run(&mut r, 10_000);

@@ -58,7 +58,7 @@ fn config_of_r() -> SubstrateConfig {
         routes: vec![route("2001:db8::/32", &[(0, "2001:db8:ffff::1")])],
         seed: 1,
         ..SubstrateConfig::new(
-            "2001:db8:0:a:100::/72".parse().unwrap(),
+            "2001:db8:0:a:100::/72".parse().ok(),
             Layout::P72,
             vec![uplink(0, R_MAC, "2001:db8:ffff::a/64")],
         )

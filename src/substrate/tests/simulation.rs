@@ -22,7 +22,7 @@ impl World {
         r.routes = vec![route("2001:db8:0:b:200::/72", &[(0, "2001:db8:ffff::b")])];
         r.seed = seed;
         let mut s = r.clone();
-        s.locator = s_locator();
+        s.locator = Some(s_locator());
         s.uplinks = vec![uplink(0, S_MAC, "2001:db8:ffff::b/64")];
         s.routes = vec![route("2001:db8:0:a:100::/72", &[(0, "2001:db8:ffff::a")])];
         s.seed = seed + 1;
