@@ -154,6 +154,17 @@ pub enum ClassRule {
     Set(u8),
 }
 
+impl ClassRule {
+    /// The field on the far side of what it was on this one.
+    #[inline(always)]
+    pub fn of(self, field: u8) -> u8 {
+        match self {
+            ClassRule::Copy => field,
+            ClassRule::Set(value) => value,
+        }
+    }
+}
+
 /// ICMP errors each second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum IcmpRate {

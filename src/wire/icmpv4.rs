@@ -36,8 +36,16 @@ pub mod unreachable {
     pub const PORT: u8 = 3;
     pub const FRAGMENTATION_NEEDED: u8 = 4;
     pub const SOURCE_ROUTE_FAILED: u8 = 5;
+    pub const NET_UNKNOWN: u8 = 6;
+    pub const HOST_UNKNOWN: u8 = 7;
+    pub const SOURCE_ISOLATED: u8 = 8;
+    pub const NET_PROHIBITED: u8 = 9;
     pub const HOST_PROHIBITED: u8 = 10;
+    pub const NET_FOR_TOS: u8 = 11;
+    pub const HOST_FOR_TOS: u8 = 12;
     pub const COMMUNICATION_PROHIBITED: u8 = 13;
+    pub const PRECEDENCE_VIOLATION: u8 = 14;
+    pub const PRECEDENCE_CUTOFF: u8 = 15;
 }
 
 /// What an error message says.
@@ -96,6 +104,16 @@ pub fn error(
     quote: &[u8],
     out: &mut [u8; MAX_ERROR_LEN],
 ) -> Option<usize> {
+    error_of(problem.parts(), from, quote, out)
+}
+
+/// [`error`] of any sort, by its type, code and second word.
+pub fn error_of(
+    (kind, code, word): (u8, u8, u32),
+    from: Vaddr,
+    quote: &[u8],
+    out: &mut [u8; MAX_ERROR_LEN],
+) -> Option<usize> {
     let fault = ipv4::Header::parse_unchecked(quote)?;
     let quote = &quote[..quote
         .len()
@@ -120,7 +138,6 @@ pub fn error(
         header_len: ipv4::HEADER_LEN as u8,
     }
     .bytes();
-    let (kind, code, word) = problem.parts();
     message[..4].copy_from_slice(&[kind, code, 0, 0]);
     message[4..HEADER_LEN].copy_from_slice(&word.to_be_bytes());
     message[HEADER_LEN..].copy_from_slice(quote);

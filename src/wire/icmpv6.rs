@@ -2,10 +2,14 @@
 //! echo. Neighbour discovery is `smoltcp::wire`'s, on the control thread.
 
 use super::locator::Saddr;
-use super::{checksum, protocol};
+use super::{checksum, ipv6, protocol};
 
 /// Type, code, checksum and one word that depends on the type.
 pub const HEADER_LEN: usize = 8;
+/// The longest error message, IPv6 header included (RFC 4443 section 2.4 c).
+pub const MAX_ERROR_LEN: usize = ipv6::MIN_MTU;
+/// How much of the packet at fault fits into an error message.
+pub const MAX_QUOTE_LEN: usize = MAX_ERROR_LEN - ipv6::HEADER_LEN - HEADER_LEN;
 
 /// Where the fields lie.
 pub mod field {
@@ -22,6 +26,23 @@ pub mod kind {
     pub const PARAMETER_PROBLEM: u8 = 4;
     pub const ECHO_REQUEST: u8 = 128;
     pub const ECHO_REPLY: u8 = 129;
+    pub const REDIRECT: u8 = 137;
+}
+
+/// Codes of "destination unreachable".
+pub mod unreachable {
+    pub const NO_ROUTE: u8 = 0;
+    pub const PROHIBITED: u8 = 1;
+    pub const BEYOND_SCOPE: u8 = 2;
+    pub const ADDRESS: u8 = 3;
+    pub const PORT: u8 = 4;
+}
+
+/// Codes of "parameter problem".
+pub mod parameter {
+    pub const FIELD: u8 = 0;
+    pub const NEXT_HEADER: u8 = 1;
+    pub const OPTION: u8 = 2;
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -75,6 +96,78 @@ impl Header {
     pub fn is_echo(&self) -> bool {
         matches!(self.kind, kind::ECHO_REQUEST | kind::ECHO_REPLY)
     }
+}
+
+/// Whether a packet may be answered with an error message of this type and code
+/// at all (RFC 4443 section 2.4 e). The caller, who knows the frame, also
+/// excludes group MACs. `payload` is what follows the packet's fixed header.
+pub fn may_answer_with_error(
+    header: &ipv6::Header,
+    payload: &[u8],
+    (kind, code): (u8, u8),
+) -> bool {
+    let to_groups_too = matches!(
+        (kind, code),
+        (kind::PACKET_TOO_BIG, _) | (kind::PARAMETER_PROBLEM, parameter::OPTION)
+    );
+    // Unspecified, loopback and multicast sources name no single host.
+    let from_one_host = header.src[0] != 0xff && u128::from_be_bytes(header.src) > 1;
+    if !from_one_host || header.dst[0] == 0xff && !to_groups_too {
+        return false;
+    }
+    let upper = match ipv6::upper(header.next_header, payload) {
+        Ok(upper) => upper,
+        // The very thing that may be complained of.
+        Err(ipv6::BadChain::SegmentsLeft(_) | ipv6::BadChain::Fragmented) => return true,
+        Err(ipv6::BadChain::TooShort) => return false,
+    };
+    if upper.protocol != protocol::ICMPV6 {
+        return true;
+    }
+    // An error or a redirect is not answered, nor what could be part of one.
+    upper.is_first()
+        && payload
+            .get(upper.offset)
+            .is_some_and(|&kind| kind >= 128 && kind != kind::REDIRECT)
+}
+
+/// Writes an error message of this type, code and second word, IPv6 header
+/// included, from `from` to the source of the packet at fault and returns its
+/// length. `quote` begins with that packet's header and holds as much of it as
+/// is at hand; what lies beyond its length (padding of the frame) is not
+/// quoted. `None` if it does not begin with an IPv6 header.
+pub fn error(
+    (kind, code, word): (u8, u8, u32),
+    from: &Saddr,
+    quote: &[u8],
+    out: &mut [u8; MAX_ERROR_LEN],
+) -> Option<usize> {
+    let fault = ipv6::Header::parse_quoted(quote).ok()?;
+    let fault_len = ipv6::HEADER_LEN + usize::from(fault.payload_len);
+    let quote = &quote[..quote.len().min(fault_len).min(MAX_QUOTE_LEN)];
+    let len = HEADER_LEN + quote.len();
+    let (header, message) = out[..ipv6::HEADER_LEN + len].split_first_chunk_mut()?;
+    *header = ipv6::Header {
+        traffic_class: 0,
+        flow_label: 0,
+        payload_len: len as u16,
+        next_header: protocol::ICMPV6,
+        hop_limit: 64,
+        src: *from,
+        dst: fault.src,
+    }
+    .bytes();
+    Header {
+        kind,
+        code,
+        checksum: 0,
+        word,
+    }
+    .emit(message);
+    message[HEADER_LEN..].copy_from_slice(quote);
+    let sum = checksum(from, &fault.src, message);
+    message[field::CHECKSUM..field::CHECKSUM + 2].copy_from_slice(&sum.to_be_bytes());
+    Some(ipv6::HEADER_LEN + len)
 }
 
 /// The sum over pseudo header and message (RFC 8200 section 8.1).
@@ -136,5 +229,111 @@ mod tests {
             wrong[bit / 8] ^= 1 << (bit % 8);
             assert!(!is_valid(&SRC, &DST, &wrong), "bit {bit}");
         }
+    }
+
+    /// A packet from 2001:db8::1 to `dst` with this next header.
+    fn fault(dst: [u8; 2], next_header: u8, payload: &[u8]) -> Vec<u8> {
+        let mut ends = [[0; 16]; 2];
+        ends[0][..4].copy_from_slice(&[0x20, 1, 0xd, 0xb8]);
+        ends[0][15] = 1;
+        ends[1][..2].copy_from_slice(&dst);
+        ends[1][15] = 2;
+        let header = ipv6::Header {
+            traffic_class: 0,
+            flow_label: 0,
+            payload_len: payload.len() as u16,
+            next_header,
+            hop_limit: 64,
+            src: ends[0],
+            dst: ends[1],
+        };
+        let mut packet = header.bytes().to_vec();
+        packet.extend(payload);
+        packet
+    }
+
+    #[test]
+    fn errors_quote_as_much_as_fits_and_no_padding() {
+        for (payload_len, there, len) in [
+            (8, 48, 96),
+            // Padding of the frame.
+            (8, 60, 96),
+            (1192, 1232, 1280),
+            (1193, 1233, 1280),
+            (1460, 1500, 1280),
+            // The rest is not at hand.
+            (1460, 100, 148),
+        ] {
+            let mut packet = fault([0x20, 1], 17, &vec![0x5a; payload_len]);
+            packet.resize(there, 0);
+            let mut out = [0xa5; MAX_ERROR_LEN];
+            let sort = (kind::PACKET_TOO_BIG, 0, 1400);
+            assert_eq!(error(sort, &DST, &packet, &mut out), Some(len));
+            let header = ipv6::Header::parse(&out[..len]).unwrap();
+            assert_eq!(usize::from(header.payload_len), len - 40);
+            assert_eq!(
+                (&header.src[..], &header.dst[..]),
+                (&DST[..], &packet[8..24])
+            );
+            assert!(is_valid(&header.src, &header.dst, &out[40..len]));
+            assert_eq!(out[40..42], [2, 0]);
+            assert_eq!(out[44..48], [0, 0, 0x05, 0x78]);
+            assert_eq!(out[48..len], packet[..len - 48]);
+            assert!(out[len..].iter().all(|&byte| byte == 0xa5));
+        }
+        let mut out = [0; MAX_ERROR_LEN];
+        assert_eq!(error((1, 1, 0), &DST, &[0x60; 39], &mut out), None);
+        assert_eq!(error((1, 1, 0), &DST, &[0x45; 60], &mut out), None);
+    }
+
+    #[test]
+    fn what_is_never_answered() {
+        const PROHIBITED: (u8, u8) = (kind::UNREACHABLE, unreachable::PROHIBITED);
+        let may = |packet: &[u8], sort| {
+            let header = ipv6::Header::parse_quoted(packet).unwrap();
+            may_answer_with_error(&header, &packet[40..], sort)
+        };
+        let here = [0x20, 1];
+        assert!(may(&fault(here, 17, &[]), PROHIBITED));
+        // To groups only of size and of options.
+        for (sort, answered) in [
+            (PROHIBITED, false),
+            ((2, 0), true),
+            ((3, 0), false),
+            ((4, 0), false),
+            ((4, 2), true),
+        ] {
+            assert_eq!(may(&fault([0xff, 0x0e], 17, &[]), sort), answered);
+        }
+        // Sources that are no single host.
+        for (first, last) in [(0, 0), (0, 1), (0xff, 5)] {
+            let mut packet = fault(here, 17, &[]);
+            packet[8..24].fill(0);
+            (packet[8], packet[23]) = (first, last);
+            assert!(!may(&packet, (2, 0)));
+        }
+        // Errors and redirects, also behind an extension header.
+        for (kind, answered) in [
+            (1, false),
+            (127, false),
+            (128, true),
+            (129, true),
+            (137, false),
+        ] {
+            assert_eq!(may(&fault(here, 58, &[kind]), PROHIBITED), answered);
+            let behind = [58, 0, 1, 4, 0, 0, 0, 0, kind];
+            assert_eq!(may(&fault(here, 60, &behind), PROHIBITED), answered);
+        }
+        assert!(!may(&fault(here, 58, &[]), PROHIBITED));
+        // A later fragment of ICMPv6 may be one of an error.
+        let later = [58, 0, 0, 8, 0, 0, 0, 1, 128];
+        assert!(!may(&fault(here, 44, &later), PROHIBITED));
+        assert!(may(
+            &fault(here, 44, &[17, 0, 0, 8, 0, 0, 0, 1]),
+            PROHIBITED
+        ));
+        assert!(!may(&fault(here, 60, &[17, 9]), PROHIBITED));
+        // A route with segments left is answered.
+        assert!(may(&fault(here, 43, &[58, 0, 0, 1, 0, 0, 0, 0]), (4, 0)));
     }
 }

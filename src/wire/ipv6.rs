@@ -1,6 +1,7 @@
 //! The IPv6 header and the Fragment header (RFC 8200), as whole words.
 
 use super::locator::Saddr;
+use super::protocol;
 
 /// Length of the fixed header.
 pub const HEADER_LEN: usize = 40;
@@ -186,6 +187,80 @@ impl Fragment {
     }
 }
 
+/// What a packet carries behind its extension headers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Upper {
+    /// Of the first header that is not walked over: AH and ESP are not, they
+    /// are what IPv4 would carry as well.
+    pub protocol: u8,
+    /// Where it begins, counted from the end of the fixed header.
+    pub offset: usize,
+    pub fragment: Option<Fragment>,
+}
+
+impl Upper {
+    /// Whole, or the first of several fragments.
+    #[inline]
+    pub fn is_first(&self) -> bool {
+        self.fragment.is_none_or(|fragment| fragment.offset == 0)
+    }
+
+    /// One of several fragments; an atomic one is a whole packet.
+    #[inline]
+    pub fn is_fragment(&self) -> bool {
+        self.fragment.is_some_and(|fragment| !fragment.is_atomic())
+    }
+}
+
+/// Why extension headers cannot be walked over.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum BadChain {
+    #[error("an extension header is longer than the packet")]
+    TooShort,
+    /// A routing header's path is not yet at its end; with the place of its
+    /// Segments Left field, counted from the end of the fixed header.
+    #[error("a routing header has segments left")]
+    SegmentsLeft(usize),
+    #[error("an extension header follows the Fragment header")]
+    Fragmented,
+}
+
+/// Walks over hop-by-hop options, destination options, finished routing headers
+/// and one Fragment header. `next_header` is the fixed header's, `payload` what
+/// follows it.
+#[inline]
+pub fn upper(next_header: u8, payload: &[u8]) -> Result<Upper, BadChain> {
+    let mut upper = Upper {
+        protocol: next_header,
+        offset: 0,
+        fragment: None,
+    };
+    loop {
+        let rest = payload.get(upper.offset..).ok_or(BadChain::TooShort)?;
+        match upper.protocol {
+            protocol::FRAGMENT => {
+                let fragment = Fragment::parse(rest).ok_or(BadChain::TooShort)?;
+                upper.protocol = fragment.next_header;
+                upper.offset += FRAGMENT_LEN;
+                upper.fragment = Some(fragment);
+                if protocol::is_extension_header(upper.protocol) || upper.protocol == protocol::AH {
+                    return Err(BadChain::Fragmented);
+                }
+                return Ok(upper);
+            }
+            protocol::HOP_BY_HOP | protocol::ROUTING | protocol::DESTINATION_OPTIONS => {
+                let header = rest.first_chunk::<8>().ok_or(BadChain::TooShort)?;
+                if upper.protocol == protocol::ROUTING && header[3] != 0 {
+                    return Err(BadChain::SegmentsLeft(upper.offset + 3));
+                }
+                upper.protocol = header[0];
+                upper.offset += 8 + usize::from(header[1]) * 8;
+            }
+            _ => return Ok(upper),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -291,7 +366,58 @@ mod tests {
         );
     }
 
+    #[test]
+    fn extension_headers_are_walked_over() {
+        let at = |protocol, offset| Upper {
+            protocol,
+            offset,
+            fragment: None,
+        };
+        assert_eq!(upper(6, &[]), Ok(at(6, 0)));
+        // AH, ESP, mobility and "no next header" are not walked over.
+        for stops in [50, 51, 59, 135, 139, 140, 41, 58] {
+            assert_eq!(upper(stops, &[17, 0, 0, 0, 0, 0, 0, 0]), Ok(at(stops, 0)));
+        }
+        // Hop-by-hop of 8, destination options of 16, a finished route of 8.
+        let mut chain = vec![60, 0, 1, 4, 0, 0, 0, 0];
+        chain.extend([43, 1, 1, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+        chain.extend([44, 0, 2, 0, 0, 0, 0, 0]);
+        chain.extend([17, 0, 0, 9, 0, 0, 0, 7]);
+        let found = upper(0, &chain).unwrap();
+        assert_eq!((found.protocol, found.offset), (17, 40));
+        let fragment = found.fragment.unwrap();
+        assert_eq!((fragment.offset, fragment.more, fragment.id), (1, true, 7));
+        assert!(found.is_fragment() && !found.is_first());
+        for len in 0..chain.len() {
+            assert_eq!(upper(0, &chain[..len]), Err(BadChain::TooShort), "{len}");
+        }
+        // The route's next stop is not its end.
+        chain[27] = 1;
+        assert_eq!(upper(0, &chain), Err(BadChain::SegmentsLeft(27)));
+        chain[27] = 0;
+        for bad in [0, 43, 44, 51, 60, 135, 139, 140] {
+            chain[32] = bad;
+            assert_eq!(upper(0, &chain), Err(BadChain::Fragmented), "{bad}");
+        }
+        chain[32] = 50;
+        assert_eq!(upper(0, &chain).map(|upper| upper.protocol), Ok(50));
+        // Longer than what is there.
+        assert_eq!(
+            upper(60, &[6, 1, 0, 0, 0, 0, 0, 0]),
+            Err(BadChain::TooShort)
+        );
+    }
+
     proptest! {
+        #[test]
+        fn any_chain_is_walked_or_refused(
+            next in 0..64u8, bytes in proptest::collection::vec(0..64u8, 0..200),
+        ) {
+            if let Ok(upper) = upper(next, &bytes) {
+                prop_assert!(upper.offset <= bytes.len());
+            }
+        }
+
         #[test]
         fn every_fragment_header_is_read_back(
             next_header: u8, offset in 0..0x2000u16, more: bool, id: u32,

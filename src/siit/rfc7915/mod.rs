@@ -4,11 +4,33 @@
 //! [`to_ipv6`] and [`to_ipv4`] take a whole packet and return the bytes that
 //! stand in front of what is left of it, so that a caller with a packet buffer
 //! writes only those. A packet that must be fragmented is said to be so, and
-//! [`pieces`] makes the fragments.
+//! [`pieces_to_ipv6`] and [`pieces_to_ipv4`] make the fragments.
+//!
+//! Where the RFCs leave a choice:
+//!
+//! - A whole packet that ends before its TCP, UDP or ICMP header does is
+//!   dropped: its checksum cannot be adjusted, and no receiver has use for it.
+//! - Atomic fragments are whole packets (RFC 6946), of ICMPv6 too.
+//! - A fragment is `prohibited` like any packet; who sends errors knows that
+//!   later fragments are not answered.
+//! - IGMP counts as a type of ICMP without counterpart, as MLD is one.
+
+mod cut;
+mod extensions;
+mod icmp;
+mod quote;
+#[cfg(test)]
+mod tests;
+mod to_ipv4;
+mod to_ipv6;
+mod transport;
 
 use std::ops::Range;
 
 use arrayvec::ArrayVec;
+
+pub use cut::{Piece, Pieces};
+pub use to_ipv4::MAY_BE_CUT;
 
 pub use crate::model::{ClassRule, Hairpin, UdpZero};
 use crate::wire::{Saddr, Vaddr};
@@ -101,7 +123,8 @@ pub struct Translated {
 )]
 pub enum Done {
     Whole(Translated),
-    /// Larger than what lies ahead takes, and may be cut: see [`pieces`].
+    /// Larger than what lies ahead takes, and may be cut: see [`pieces_to_ipv6`] and
+    /// [`pieces_to_ipv4`].
     Cut,
 }
 
@@ -182,5 +205,39 @@ pub enum Why {
 impl From<Why> for Refusal {
     fn from(why: Why) -> Refusal {
         Refusal { why, reply: None }
+    }
+}
+
+/// Translates an IPv4 packet, the first in `packet`; what follows it is padding.
+pub fn to_ipv6<A: Addresses>(packet: &[u8], cx: &Context<'_, A>) -> Result<Done, Refusal> {
+    to_ipv6::translate(packet, cx).map(done)
+}
+
+/// Translates an IPv6 packet, the first in `packet`; what follows it is padding.
+pub fn to_ipv4<A: Addresses>(packet: &[u8], cx: &Context<'_, A>) -> Result<Done, Refusal> {
+    to_ipv4::translate(packet, cx).map(done)
+}
+
+/// [`to_ipv6`] of a packet that is to be [`Cut`](Done::Cut), and of any other.
+pub fn pieces_to_ipv6<'p, A: Addresses>(
+    packet: &'p [u8],
+    cx: &Context<'_, A>,
+) -> Result<Pieces<'p>, Refusal> {
+    to_ipv6::translate(packet, cx).map(cut::Made::pieces)
+}
+
+/// [`to_ipv4`] of a packet that is to be [`Cut`](Done::Cut), and of any other.
+pub fn pieces_to_ipv4<'p, A: Addresses>(
+    packet: &'p [u8],
+    cx: &Context<'_, A>,
+) -> Result<Pieces<'p>, Refusal> {
+    to_ipv4::translate(packet, cx).map(cut::Made::pieces)
+}
+
+fn done(made: cut::Made<'_>) -> Done {
+    if made.fits() {
+        Done::Whole(made.whole())
+    } else {
+        Done::Cut
     }
 }
