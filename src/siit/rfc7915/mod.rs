@@ -19,6 +19,7 @@ mod cut;
 mod extensions;
 mod icmp;
 mod quote;
+mod tell;
 #[cfg(test)]
 mod tests;
 mod to_ipv4;
@@ -132,8 +133,9 @@ pub enum Done {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Refusal {
     pub why: Why,
-    /// An ICMP error of the packet's own family; whether one may be sent at
-    /// all (not about errors, groups, fragments) is for who sends it to see.
+    /// An ICMP error of the packet's own family, if one is due; whether one may
+    /// be sent at all (not about errors, groups, fragments) is seen when it is
+    /// written: [`Reply::to_ipv4`], [`Reply::to_ipv6`].
     pub reply: Option<Reply>,
 }
 

@@ -8,6 +8,7 @@ mod headers;
 mod icmp;
 mod properties;
 mod sizes;
+mod tell;
 mod transport;
 
 use std::net::Ipv6Addr;

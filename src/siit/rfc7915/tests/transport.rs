@@ -133,7 +133,7 @@ fn ipv6_udp_without_checksum_stays_without() {
 fn transport_headers_must_be_whole() {
     let rules = rules();
     for (protocol, len) in [(6, 20), (17, 8)] {
-        let mut bytes = vec![1; 20];
+        let mut bytes = [1; 20];
         bytes[4..6].copy_from_slice(&[0, 8]);
         for short in 0..len {
             let whole = packet4(header4(protocol), &bytes[..short]);
