@@ -138,7 +138,7 @@ impl AddressMap {
 
     /// The reverse.
     #[inline(always)]
-    fn from_pool(&self, address: &Saddr) -> Result<Vaddr, NoAddress> {
+    fn in_pool(&self, address: &Saddr) -> Result<Vaddr, NoAddress> {
         let pool = self.pool6.as_ref().ok_or(NoAddress::Unmapped)?;
         let made = pool.to_ipv4(address).ok_or(NoAddress::Unmapped)?;
         if self.only_global && !rfc6052::is_global(made) {
@@ -183,7 +183,7 @@ impl Addresses for AddressMap {
         };
         let made = match entry {
             Some(entry) => entry.to_ipv4(address),
-            None => self.from_pool(address)?,
+            None => self.in_pool(address)?,
         };
         self.admit4(made)?;
         Ok(Mapped4 {
@@ -202,7 +202,7 @@ impl Addresses for AddressMap {
     fn error_source4(&self, _source: &Saddr, _about: Vaddr, random: u32) -> Option<Vaddr> {
         let size = |prefix: &Prefix4| 1u64 << (32 - prefix.len);
         let total: u64 = self.error_sources4.iter().map(size).sum();
-        let mut pick = (u128::from(random) * u128::from(total) >> 32) as u64;
+        let mut pick = ((u128::from(random) * u128::from(total)) >> 32) as u64;
         for prefix in &*self.error_sources4 {
             if pick < size(prefix) {
                 return Some(Vaddr(prefix.address.0 + pick as u32));

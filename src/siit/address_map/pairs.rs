@@ -179,7 +179,7 @@ impl AddressMap {
                 (made, entry.delta(made, address))
             }
             None => {
-                let made = self.from_pool(address)?;
+                let made = self.in_pool(address)?;
                 (made, self.pool_delta(made, address))
             }
         };

@@ -10,13 +10,14 @@
 //! | File | What |
 //! |---|---|
 //! | `entry` | a mapping of 24 bytes, and translation by it |
-//! | `tree` | one side: entries by hash, shared between clones |
+//! | `tree`, `side` | one side: entries by hash, shared between clones |
 //! | `lengths` | what is not worth asking for |
 //! | `hash` | where, and why a stranger cannot tell |
 
 mod entry;
 mod hash;
 mod lengths;
+mod side;
 #[cfg(test)]
 mod tests;
 mod tree;
@@ -28,7 +29,8 @@ pub(super) use entry::delta;
 
 use self::hash::Seed;
 use self::lengths::{Lengths, Presence};
-use self::tree::{Place, Side4, Side6, Tree};
+use self::side::{Side4, Side6};
+use self::tree::{Place, Tree};
 use crate::model::Eam;
 use crate::wire::address::Prefix4;
 use crate::wire::{Prefix6, Saddr, Vaddr};
@@ -63,8 +65,8 @@ pub struct BadEamAt {
 
 /// A table of explicit mappings.
 ///
-/// Takes about 110 bytes for each mapping: 24 on each side, in tables that are
-/// a little less than half full.
+/// Takes about 95 bytes for each mapping: 24 on each side, in buckets that are
+/// a little more than half full.
 #[derive(Clone)]
 pub struct Eams {
     by4: Tree<Side4>,
@@ -97,13 +99,36 @@ impl Eams {
 
     /// A table of all these, or the first that cannot be taken.
     pub fn build(limit: usize, eams: impl IntoIterator<Item = Eam>) -> Result<Eams, BadEamAt> {
+        let eams: Vec<Eam> = eams.into_iter().collect();
+        let mut table = Eams::new(limit);
+        if table.fill(&eams).is_some() {
+            return Ok(table);
+        }
+        // One by one, to see which.
         let mut table = Eams::new(limit);
         for (index, eam) in eams.into_iter().enumerate() {
-            table
-                .insert(eam)
-                .map_err(|error| BadEamAt { index, error })?;
+            let taken = table.insert(eam);
+            taken.map_err(|error| BadEamAt { index, error })?;
         }
         Ok(table)
+    }
+
+    /// Makes the table anew of all these; None if any of them is bad.
+    fn fill(&mut self, eams: &[Eam]) -> Option<()> {
+        if eams.len() > self.limit || eams.iter().any(is_too_long) {
+            return None;
+        }
+        let seed = Seed::random();
+        let entries: Vec<Entry> = eams.iter().copied().map(Entry::new).collect();
+        self.by6 = Tree::of(seed, entries.clone())?;
+        self.by4 = Tree::of(seed, entries)?;
+        for eam in eams {
+            self.lens4.add(eam.ipv4.len);
+            self.lens6.add(eam.ipv6.len());
+            self.presence.add(eam.ipv4);
+        }
+        self.len = eams.len();
+        Some(())
     }
 
     /// How many mappings.
@@ -125,7 +150,7 @@ impl Eams {
     /// permits, for one of the directions would be lost; prefixes within each
     /// other are not.
     pub fn insert(&mut self, eam: Eam) -> Result<(), BadEam> {
-        if 32 - eam.ipv4.len > 128 - eam.ipv6.len() {
+        if is_too_long(&eam) {
             return Err(BadEam::SuffixTooLong { eam });
         }
         let entry = Entry::new(eam);
@@ -286,6 +311,11 @@ impl fmt::Debug for Eams {
             .field("len", &self.len)
             .finish_non_exhaustive()
     }
+}
+
+/// More bits after the IPv4 prefix than after the IPv6 prefix.
+fn is_too_long(eam: &Eam) -> bool {
+    32 - eam.ipv4.len > 128 - eam.ipv6.len()
 }
 
 #[inline(always)]
