@@ -312,6 +312,9 @@ fn settings_toml(config: &Config) -> String {
     head.mapping.clear();
     head.route.clear();
     head.neighbor.clear();
+    head.relay = None;
+    head.eam.clear();
+    head.outsider.clear();
     head.to_toml().unwrap_or_default()
 }
 
@@ -344,16 +347,7 @@ fn load_state(
     plant: &mut Plant,
     recovered: Recovered,
 ) -> Result<Store, Error> {
-    let mut store = Store::new(store::Settings {
-        layout: config.layout,
-        locator: config.locator,
-        ports: config
-            .port
-            .iter()
-            .map(|port| (port.name.clone(), port.role))
-            .collect(),
-        limits: store_limits(&config.limits),
-    });
+    let mut store = Store::new(store::Settings::of(config, store_limits(&config.limits)));
     let now = plant.seconds();
     let failed = |message: String| Error::State {
         path: path.to_owned(),
@@ -399,6 +393,8 @@ fn store_limits(limits: &config::Limits) -> store::Limits {
         mappings: (limits.mappings + limits.prefixes) as usize,
         bindings: limits.nodes as usize,
         hosts: limits.hosts as usize,
+        eams: limits.eams as usize,
+        outsiders: limits.outsiders as usize,
         ..store::Limits::default()
     }
 }
@@ -412,6 +408,9 @@ pub(super) fn desired(config: &Config) -> Desired {
         mappings: config.mapping.clone(),
         routes: config.route.clone(),
         neighbors: config.neighbor.clone(),
+        relay: config.relay.clone(),
+        eams: [&*config.eam, &*config.eam_file.eams].concat(),
+        outsiders: config.outsider.clone(),
     }
 }
 

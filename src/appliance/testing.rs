@@ -53,13 +53,8 @@ pub(super) fn host_r(vnet: &str) -> (Plant, Store) {
         clock: Clock::manual().0,
     })
     .unwrap();
-    let ports = config.port.iter();
-    let mut store = Store::new(store::Settings {
-        layout: config.layout,
-        locator: config.locator,
-        ports: ports.map(|port| (port.name.clone(), port.role)).collect(),
-        limits: store::Limits::default(),
-    });
+    let limits = store::Limits::default();
+    let mut store = Store::new(store::Settings::of(&config, limits));
     let desired = Desired {
         vnets: config.vnet,
         hosts: config.host,
@@ -67,6 +62,7 @@ pub(super) fn host_r(vnet: &str) -> (Plant, Store) {
         mappings: config.mapping,
         routes: config.route,
         neighbors: config.neighbor,
+        ..Desired::default()
     };
     store
         .replace(&mut plant, Origin::File, &desired, 0)

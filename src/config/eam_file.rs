@@ -160,7 +160,7 @@ mod tests {
             ("\n1 2 3", "2: 3 fields, and a mapping has two: `IPV4 IPV6`"),
             (
                 "192.0.2.300 2001:db8::1",
-                "1: `192.0.2.300` is not an IPv4 address such as 10.0.0.2",
+                "1: `192.0.2.300` is not an IPv4 prefix such as 10.0.0.0/24",
             ),
             (
                 "192.0.2.1/24 2001:db8::/120",

@@ -1,15 +1,17 @@
 use super::*;
 use crate::control::proto::{VnetRemove, VnetSet};
 use crate::control::store::{Limits, Settings};
-use crate::model::Role;
 use crate::wire::Layout;
 use std::sync::{Arc, Mutex};
 
 fn store() -> Store {
     Store::new(Settings {
+        name: "R".into(),
         layout: Layout::P72,
-        locator: None,
-        ports: vec![("up0".into(), Role::Uplink), ("tap0".into(), Role::Node)],
+        locator: Some("2001:db8:0:a:100::/72".parse().unwrap()),
+        mtu: 1500,
+        workers: 1,
+        ports: Vec::new(),
         limits: Limits::default(),
     })
 }

@@ -8,8 +8,8 @@ use crate::wire::address::Prefix4;
 use crate::wire::{Mac, Vni};
 
 use super::proto::{
-    Error, ErrorCode, Explain, ExplainReport, NeighborReport, PlantStatus, PortReport, Seen,
-    StatsReport, TraceStart,
+    Error, ErrorCode, Explain, ExplainReport, NeighborReport, PlantStatus, PortReport, RelayState,
+    Seen, StatsReport, TraceStart,
 };
 use super::store::Store;
 
@@ -60,7 +60,7 @@ pub trait Plant {
     /// The mapping is gone; it may have been gone before.
     fn mapping_remove(&mut self, vni: Vni, prefix: Prefix4);
 
-    /// Vnets, hosts, bindings, routes or neighbours are now as in the store.
+    /// Everything but mappings is now as in the store.
     fn topology_changed(&mut self, store: &Store) -> Result<(), PlantError>;
 
     fn status(&self) -> PlantStatus;
@@ -68,6 +68,11 @@ pub trait Plant {
     fn ports(&self) -> Vec<PortReport>;
     /// Neighbours as they live, static ones included.
     fn neighbors(&self) -> Vec<NeighborReport>;
+    /// How the relay is doing, if one runs.
+    fn relay_state(&self) -> Option<RelayState> {
+        None
+    }
+
     /// The hardware address that a node was seen with, if none is given.
     fn learned_mac(&self, binding: &str) -> Option<Mac>;
 

@@ -9,12 +9,13 @@ pub mod event;
 pub mod report;
 
 use std::fmt;
+use std::net::IpAddr;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::model::{Binding, Host, Mapping, Origin, Route, Vnet};
+use crate::model::{Binding, Eam, Host, Mapping, Origin, Outsider, Route, Vnet};
 use crate::wire::address::Prefix4;
 
 pub use change::*;
@@ -59,16 +60,22 @@ pub enum Kind {
     Mapping,
     Route,
     Neighbor,
+    Relay,
+    Eam,
+    Outsider,
 }
 
 impl Kind {
-    pub const ALL: [Kind; 6] = [
+    pub const ALL: [Kind; 9] = [
         Kind::Vnet,
         Kind::Host,
         Kind::Binding,
         Kind::Mapping,
         Kind::Route,
         Kind::Neighbor,
+        Kind::Relay,
+        Kind::Eam,
+        Kind::Outsider,
     ];
 }
 
@@ -81,7 +88,20 @@ impl fmt::Display for Kind {
             Kind::Mapping => "mapping",
             Kind::Route => "route",
             Kind::Neighbor => "neighbor",
+            Kind::Relay => "relay",
+            Kind::Eam => "eam",
+            Kind::Outsider => "outsider",
         })
+    }
+}
+
+impl Kind {
+    /// An object of the kind in a sentence; there is only one relay.
+    pub fn named(self, key: &str) -> String {
+        match self {
+            Kind::Relay => "the relay".to_owned(),
+            _ => format!("{self} {key}"),
+        }
     }
 }
 
@@ -147,7 +167,9 @@ macro_rules! lists {
     )*};
 }
 
-lists! { VnetList; HostList; BindingList(vnet); MappingList(vnet); RouteList; }
+lists! {
+    VnetList; HostList; BindingList(vnet); MappingList(vnet); RouteList; EamList; OutsiderList(vnet);
+}
 
 macro_rules! empty_requests {
     ($($name:ident)*) => {$(
@@ -157,7 +179,7 @@ macro_rules! empty_requests {
     )*};
 }
 
-empty_requests! { NeighborList PortList StatsGet StatusGet SyncCommit SyncAbort ConfigDump }
+empty_requests! { RelayGet NeighborList PortList StatsGet StatusGet SyncCommit SyncAbort ConfigDump }
 
 /// An empty reply.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -172,6 +194,13 @@ pub struct MappingGet {
     /// Longest match instead of the exact entry.
     #[serde(default, rename = "match", skip_serializing_if = "std::ops::Not::not")]
     pub longest: bool,
+}
+
+/// What becomes of an address of either family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EamGet {
+    pub address: IpAddr,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -313,6 +342,16 @@ methods! {
     NeighborSet -> Applied, "neighbor.set", ReadWrite, "Adds or replaces a static neighbour.";
     NeighborRemove -> Applied, "neighbor.remove", ReadWrite, "Removes a static neighbour.";
     NeighborList -> Neighbors, "neighbor.list", ReadOnly, "Lists neighbours with their live state.";
+    RelaySet -> Applied, "relay.set", ReadWrite, "Adds or replaces the relay.";
+    RelayRemove -> Applied, "relay.remove", ReadWrite, "Removes the relay, when it has no explicit mappings.";
+    RelayGet -> RelayReport, "relay.get", ReadOnly, "Shows the relay with its live state.";
+    EamSet -> Applied, "eam.set", ReadWrite, "Adds or replaces explicit mappings of the relay, all or none.";
+    EamRemove -> Applied, "eam.remove", ReadWrite, "Removes explicit mappings of the relay, all or none.";
+    EamGet -> Translation, "eam.get", ReadOnly, "Shows what the relay makes of an address, and by which mapping.";
+    EamList -> Page<Held<Eam>>, "eam.list", ReadOnly, "Lists explicit mappings by page.";
+    OutsiderSet -> Applied, "outsider.set", ReadWrite, "Adds or replaces an outsider.";
+    OutsiderRemove -> Applied, "outsider.remove", ReadWrite, "Removes an outsider.";
+    OutsiderList -> Page<Held<Outsider>>, "outsider.list", ReadOnly, "Lists outsiders, of one vnet or all.";
     PortList -> Ports, "port.list", ReadOnly, "Lists ports as they run.";
     StatsGet -> StatsReport, "stats.get", ReadOnly, "Shows every counter with its help, in total and by worker.";
     StatusGet -> StatusReport, "status.get", ReadOnly, "Shows what runs: objects, clients, journal, data path.";

@@ -13,8 +13,11 @@
 
 mod check;
 mod check_host;
+mod check_outsider;
+mod check_relay;
 mod check_vnet;
 mod dump;
+pub mod eams;
 mod expiry;
 mod list;
 pub mod mappings;
@@ -23,15 +26,21 @@ mod record;
 mod replace;
 mod stage;
 pub mod sync;
+mod translate;
 
+use std::collections::BTreeMap;
 use std::net::Ipv6Addr;
 
 use hashbrown::HashMap;
 
 use super::plant::{Plant, PlantError};
 use super::proto::{Applied, Change, Error, Kind};
-use crate::model::{Binding, Host, Neighbor, Origin, Role, Route, Vnet};
-use crate::wire::{Layout, Locator, Vni};
+use crate::config::Config;
+use crate::model::{Binding, Host, Neighbor, Origin, Outsider, Port, Relay, Route, Vnet};
+use crate::siit::rfc7757::Eams;
+use crate::wire::address::Prefix4;
+use crate::wire::{Layout, Locator, Prefix6, Vni};
+use eams::{HeldEam, HeldEams};
 use mappings::{Key, Mappings, Slot};
 use objects::{Entry, Objects, Tomb, Tombs};
 
@@ -47,6 +56,8 @@ pub struct Limits {
     pub routes: usize,
     pub neighbors: usize,
     pub mappings: usize,
+    pub eams: usize,
+    pub outsiders: usize,
     pub tombstones: usize,
     /// Seconds a tombstone is kept.
     pub tombstone_seconds: u32,
@@ -61,6 +72,8 @@ impl Default for Limits {
             routes: 4096,
             neighbors: 4096,
             mappings: 4 << 20,
+            eams: 1 << 20,
+            outsiders: 4096,
             tombstones: 1 << 18,
             tombstone_seconds: 60,
         }
@@ -70,12 +83,32 @@ impl Default for Limits {
 /// What the store must know of the appliance to check objects.
 #[derive(Clone, Debug)]
 pub struct Settings {
+    /// The appliance's own name.
+    pub name: String,
     pub layout: Layout,
     /// The appliance's own locator; no host may claim it.
     pub locator: Option<Locator>,
+    /// Of the substrate.
+    pub mtu: u16,
+    pub workers: u16,
     /// Ports there are.
-    pub ports: Vec<(String, Role)>,
+    pub ports: Vec<Port>,
     pub limits: Limits,
+}
+
+impl Settings {
+    /// Those of a file.
+    pub fn of(config: &Config, limits: Limits) -> Settings {
+        Settings {
+            name: config.name.clone(),
+            layout: config.layout,
+            locator: config.locator,
+            mtu: config.mtu,
+            workers: config.workers(),
+            ports: config.port.clone(),
+            limits,
+        }
+    }
 }
 
 /// The desired state.
@@ -87,10 +120,15 @@ pub struct Store {
     pub(crate) bindings: Objects<Binding>,
     pub(crate) routes: Objects<Route>,
     pub(crate) neighbors: Objects<Neighbor>,
+    /// One at most.
+    pub(crate) relays: Objects<Relay>,
+    pub(crate) outsiders: Objects<Outsider>,
+    pub(crate) eams: HeldEams,
     pub(crate) mappings: Mappings,
     indices: Indices,
     object_tombs: Tombs<(Kind, String)>,
     mapping_tombs: Tombs<Key>,
+    eam_tombs: Tombs<Prefix4>,
     syncs: sync::Syncs,
     expiry: mappings::Cursor,
     /// The journal is being loaded: its lines say what was, no matter what
@@ -103,7 +141,7 @@ pub struct Store {
 #[derive(Debug, Default)]
 pub(crate) struct Indices {
     vni: HashMap<u32, String>,
-    locator: HashMap<u128, String>,
+    locator: BTreeMap<u128, String>,
     host: HashMap<String, u32>,
     /// Host names by index; freed places keep no name.
     host_names: Vec<Option<String>>,
@@ -113,6 +151,10 @@ pub(crate) struct Indices {
     address: HashMap<(String, u32), String>,
     /// Bindings of a wire (port, VLAN) that name their hardware address.
     wire: HashMap<(String, Option<u16>), Vec<String>>,
+    /// Outsiders by vnet and what they have there.
+    outsider: HashMap<String, HashMap<Prefix4, String>>,
+    /// Outsiders by vnet and what they are.
+    system: HashMap<(String, Prefix6), String>,
 }
 
 /// What was there before a change, and what came of it.
@@ -123,6 +165,10 @@ pub struct Transaction {
     mappings: Vec<(Key, Option<Slot>)>,
     object_tombs: Vec<((Kind, String), Option<Tomb>)>,
     mapping_tombs: Vec<(Key, Option<Tomb>)>,
+    eams: Vec<(Prefix4, Option<HeldEam>)>,
+    eam_tombs: Vec<(Prefix4, Option<Tomb>)>,
+    /// Explicit mappings are gone, noted or not.
+    swept_eams: bool,
     /// Something the operator had said is gone: the journal must know, even
     /// if it was not the operator who removed it.
     pub operator_lost: bool,
@@ -131,7 +177,12 @@ pub struct Transaction {
 impl Transaction {
     /// Nothing took effect.
     pub fn is_empty(&self) -> bool {
-        self.objects.is_empty() && self.mappings.is_empty()
+        self.mappings.is_empty() && !self.changes_topology()
+    }
+
+    /// Anything but mappings has changed.
+    fn changes_topology(&self) -> bool {
+        !self.objects.is_empty() || !self.eams.is_empty() || self.swept_eams
     }
 }
 
@@ -142,11 +193,14 @@ enum ObjectUndo {
     Binding(String, Option<Box<Entry<Binding>>>),
     Route(String, Option<Box<Entry<Route>>>),
     Neighbor(String, Option<Box<Entry<Neighbor>>>),
+    Relay(String, Option<Box<Entry<Relay>>>),
+    Outsider(String, Option<Box<Entry<Outsider>>>),
 }
 
 impl Store {
     pub fn new(settings: Settings) -> Store {
         let limit = settings.limits.tombstones;
+        let eams = HeldEams::new(settings.limits.eams);
         Store {
             settings,
             vnets: Objects::new(),
@@ -154,10 +208,14 @@ impl Store {
             bindings: Objects::new(),
             routes: Objects::new(),
             neighbors: Objects::new(),
+            relays: Objects::new(),
+            outsiders: Objects::new(),
+            eams,
             mappings: Mappings::default(),
             indices: Indices::default(),
             object_tombs: Tombs::new(limit),
             mapping_tombs: Tombs::new(limit),
+            eam_tombs: Tombs::new(limit),
             syncs: sync::Syncs::default(),
             expiry: mappings::Cursor::default(),
             replaying: false,
@@ -187,6 +245,7 @@ impl Store {
                 });
             }
         }
+        self.watch_pool();
         match self.push(plant, &transaction) {
             Ok(()) => Ok(transaction),
             Err(error) => {
@@ -205,7 +264,7 @@ impl Store {
             objects: Vec::new(),
             ..Transaction::default()
         };
-        let topology = !transaction.objects.is_empty();
+        let topology = transaction.changes_topology();
         self.roll_back(&mut transaction);
         if let Err(error) = self.push_touched(plant, &touched.mappings, topology) {
             log::error!("going back to the state before a refused change: {error}");
@@ -213,11 +272,7 @@ impl Store {
     }
 
     fn push(&self, plant: &mut impl Plant, transaction: &Transaction) -> Result<(), PlantError> {
-        self.push_touched(
-            plant,
-            &transaction.mappings,
-            !transaction.objects.is_empty(),
-        )
+        self.push_touched(plant, &transaction.mappings, transaction.changes_topology())
     }
 
     /// Brings the plant to the store's state for everything touched. Removals
@@ -325,6 +380,24 @@ impl Store {
     }
 
     pub fn tombstones(&self) -> usize {
-        self.object_tombs.len() + self.mapping_tombs.len()
+        self.object_tombs.len() + self.mapping_tombs.len() + self.eam_tombs.len()
+    }
+
+    /// The relay, if there is one.
+    pub fn relay(&self) -> Option<&Relay> {
+        self.relays.values().next().map(|entry| &entry.object)
+    }
+
+    /// The relay's explicit mappings; a clone costs a few counts.
+    pub fn eams(&self) -> &Eams {
+        self.eams.table()
+    }
+
+    pub fn eam_bytes(&self) -> usize {
+        self.eams.bytes()
+    }
+
+    pub fn outsiders(&self) -> impl Iterator<Item = &Outsider> {
+        self.outsiders.values().map(|entry| &entry.object)
     }
 }

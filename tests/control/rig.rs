@@ -16,7 +16,7 @@ use weft::control::plant::{Plant, PlantError};
 use weft::control::proto::*;
 use weft::control::server::{Server, ServerConfig};
 use weft::control::store::{Limits as StoreLimits, Settings, Store};
-use weft::model::{Origin, Role};
+use weft::model::{Origin, Port};
 use weft::wire::address::Prefix4;
 use weft::wire::{Layout, Mac, Vni};
 
@@ -145,15 +145,27 @@ impl Plant for TestPlant {
     }
 }
 
+fn port((name, role): (&str, &str)) -> Port {
+    let device = format!("net_null,{name}");
+    serde_json::from_value(json!({"name": name, "device": device, "role": role})).unwrap()
+}
+
 pub(crate) fn settings() -> Settings {
     Settings {
+        name: "R".into(),
         layout: Layout::P72,
         locator: Some("2001:db8:0:a:100::/72".parse().unwrap()),
-        ports: vec![
-            ("up0".into(), Role::Uplink),
-            ("tap0".into(), Role::Node),
-            ("tap1".into(), Role::Node),
-        ],
+        mtu: 1500,
+        workers: 1,
+        ports: [
+            ("up0", "uplink"),
+            ("tap0", "node"),
+            ("tap1", "node"),
+            ("v4", "relay4"),
+            ("v6", "relay6"),
+        ]
+        .map(port)
+        .into(),
         limits: StoreLimits {
             tombstone_seconds: 5,
             ..StoreLimits::default()

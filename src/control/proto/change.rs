@@ -10,9 +10,9 @@ use std::net::Ipv6Addr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Binding, Host, Neighbor, Route, Vnet};
-use crate::wire::Locator;
+use crate::model::{Binding, Eam, Host, Neighbor, Outsider, Relay, Route, Vnet};
 use crate::wire::address::Prefix4;
+use crate::wire::{Locator, Prefix6};
 
 /// Revisions must survive JSON readers that keep numbers as doubles.
 pub const MAX_REVISION: u64 = (1 << 53) - 1;
@@ -50,6 +50,14 @@ requests! {
     HostRemove { name: String, }
     /// Adds or replaces a route of the substrate.
     RouteSet { route: Route, }
+    /// Adds or replaces the relay.
+    RelaySet { relay: Relay, }
+    /// Removes the relay, when it has no explicit mappings.
+    RelayRemove { }
+    /// Adds or replaces an outsider.
+    OutsiderSet { outsider: Outsider, }
+    /// Removes an outsider.
+    OutsiderRemove { name: String, }
     /// Removes a route.
     RouteRemove { prefix: Locator, }
     /// Adds or replaces a static neighbour.
@@ -104,6 +112,65 @@ pub struct MappingKey {
     pub revision: u64,
 }
 
+/// Explicit mappings on one line of the journal, and wherever else they go by
+/// the thousand.
+pub const MAX_EAM_ROWS: usize = 1000;
+
+/// Adds or replaces explicit mappings of the relay, all or none.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EamSet {
+    pub eams: Vec<EamRow>,
+}
+
+/// One mapping of an `eam.set`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EamRow {
+    /// IPv4 prefix, by which it is known.
+    pub ipv4: Prefix4,
+    /// IPv6 prefix with at least as many bits after it.
+    #[serde(with = "crate::wire::address::prefix6_or_address")]
+    pub ipv6: Prefix6,
+    /// Revision of this fact; absent or 0 claims no order.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub revision: u64,
+}
+
+impl EamRow {
+    pub fn of(eam: Eam, revision: u64) -> EamRow {
+        let Eam { ipv4, ipv6 } = eam;
+        EamRow {
+            ipv4,
+            ipv6,
+            revision,
+        }
+    }
+
+    pub fn eam(&self) -> Eam {
+        Eam {
+            ipv4: self.ipv4,
+            ipv6: self.ipv6,
+        }
+    }
+}
+
+/// Removes explicit mappings of the relay, all or none.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EamRemove {
+    pub eams: Vec<EamKey>,
+}
+
+/// One mapping of an `eam.remove`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EamKey {
+    pub ipv4: Prefix4,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub revision: u64,
+}
+
 /// Any change: `{"method": "vnet.remove", "params": {"name": "Z"}}`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "method", content = "params", deny_unknown_fields)]
@@ -132,6 +199,18 @@ pub enum Change<'a> {
     NeighborSet(NeighborSet),
     #[serde(rename = "neighbor.remove")]
     NeighborRemove(NeighborRemove),
+    #[serde(rename = "relay.set")]
+    RelaySet(RelaySet),
+    #[serde(rename = "relay.remove")]
+    RelayRemove(RelayRemove),
+    #[serde(rename = "eam.set")]
+    EamSet(EamSet),
+    #[serde(rename = "eam.remove")]
+    EamRemove(EamRemove),
+    #[serde(rename = "outsider.set")]
+    OutsiderSet(OutsiderSet),
+    #[serde(rename = "outsider.remove")]
+    OutsiderRemove(OutsiderRemove),
 }
 
 impl Change<'_> {
@@ -140,6 +219,8 @@ impl Change<'_> {
         match self {
             Change::MappingSet(set) => set.mappings.len(),
             Change::MappingRemove(remove) => remove.mappings.len(),
+            Change::EamSet(set) => set.eams.len(),
+            Change::EamRemove(remove) => remove.eams.len(),
             _ => 1,
         }
     }

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Origin, Role};
+use crate::model::{Eam, Origin, Relay, Role};
 use crate::wire::{Mac, Vaddr};
 
 /// An object with who said so.
@@ -69,6 +69,9 @@ pub struct StatusReport {
     pub tombstones: u64,
     /// Bytes the stored mappings take.
     pub mapping_bytes: u64,
+    /// Bytes the relay's explicit mappings take.
+    #[serde(default)]
+    pub eam_bytes: u64,
     /// Connected clients.
     pub clients: u32,
     /// Counters of the socket: name -> value.
@@ -162,13 +165,65 @@ pub struct Neighbors {
     pub neighbors: Vec<NeighborReport>,
 }
 
+/// Reply of `relay.get`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RelayReport {
+    pub relay: Held<Relay>,
+    /// Explicit mappings there are.
+    pub eams: u64,
+    /// What the data path says of it; absent until it runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<RelayState>,
+}
+
+/// The relay as it runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RelayState {
+    pub ipv4: RelaySideState,
+    pub ipv6: RelaySideState,
+}
+
+/// One side of the relay.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RelaySideState {
+    /// Its port's link.
+    pub up: bool,
+    /// Largest packet that is sent here.
+    pub mtu: u16,
+    /// Hardware address of the next hop, given or found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_hop: Option<Mac>,
+    /// How the next hop is doing; absent while it was never asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<NeighborState>,
+}
+
+/// Reply of `eam.get`: an address and what it is on the other side.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Translation {
+    pub address: IpAddr,
+    /// The address on the other side, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub translated: Option<IpAddr>,
+    /// The explicit mapping of the longest match; without one `pool6` decides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub eam: Option<Held<Eam>>,
+    /// Why it has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+}
+
 /// Reply of `config.dump`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dump {
-    /// Running settings and objects as loadable TOML, without mappings.
+    /// Running settings and objects as loadable TOML, without mappings of
+    /// vnets and of the relay.
     pub toml: String,
     /// Mappings there are; fetch them with `mapping.list`.
     pub mappings: u64,
+    /// Explicit mappings there are; fetch them with `eam.list`.
+    #[serde(default)]
+    pub eams: u64,
 }
 
 /// One stage of the walk and what it decided.

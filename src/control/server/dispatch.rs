@@ -238,6 +238,12 @@ fn is_change(method: Method) -> bool {
             | RouteRemove
             | NeighborSet
             | NeighborRemove
+            | RelaySet
+            | RelayRemove
+            | EamSet
+            | EamRemove
+            | OutsiderSet
+            | OutsiderRemove
             | Batch
     )
 }
@@ -256,6 +262,12 @@ fn changes(method: Method, raw: Option<&RawValue>) -> Result<Vec<Change<'_>>, Er
         Method::RouteRemove => Change::RouteRemove(params(raw)?),
         Method::NeighborSet => Change::NeighborSet(params(raw)?),
         Method::NeighborRemove => Change::NeighborRemove(params(raw)?),
+        Method::RelaySet => Change::RelaySet(params(raw)?),
+        Method::RelayRemove => Change::RelayRemove(params(raw)?),
+        Method::EamSet => Change::EamSet(params(raw)?),
+        Method::EamRemove => Change::EamRemove(params(raw)?),
+        Method::OutsiderSet => Change::OutsiderSet(params(raw)?),
+        Method::OutsiderRemove => Change::OutsiderRemove(params(raw)?),
         Method::Batch => return Ok(params::<Batch<'_>>(raw)?.changes),
         _ => {
             return Err(Error::new(

@@ -44,6 +44,18 @@ impl Server {
                 result::<MappingList>(&store.list_mappings(&params(raw)?, page, now)?)
             }
             Method::MappingGet => result::<MappingGet>(&store.get_mapping(&params(raw)?, now)?),
+            Method::RelayGet => {
+                let RelayGet {} = params(raw)?;
+                result::<RelayGet>(&RelayReport {
+                    state: plant.relay_state(),
+                    ..store.get_relay()?
+                })
+            }
+            Method::EamGet => result::<EamGet>(&store.translate(&params(raw)?)?),
+            Method::EamList => result::<EamList>(&store.list_eams(&params(raw)?, page)?),
+            Method::OutsiderList => {
+                result::<OutsiderList>(&store.list_outsiders(&params(raw)?, page))
+            }
             Method::NeighborList => {
                 let NeighborList {} = params(raw)?;
                 result::<NeighborList>(&Neighbors {
@@ -214,6 +226,7 @@ impl Server {
                 .into(),
             tombstones: store.tombstones() as u64,
             mapping_bytes: store.mapping_bytes() as u64,
+            eam_bytes: store.eam_bytes() as u64,
             clients: u32::try_from(self.clients.len()).unwrap_or(u32::MAX),
             socket: self.counters.report(),
             journal: self.journal.as_ref().map(|journal| journal.report()),
@@ -263,5 +276,6 @@ fn dump(store: &Store, plant: &impl Plant) -> Result<Dump, Error> {
     Ok(Dump {
         toml,
         mappings: store.mapping_count() as u64,
+        eams: store.count(Kind::Eam) as u64,
     })
 }

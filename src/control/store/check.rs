@@ -4,7 +4,7 @@ use super::objects::Objects;
 use super::stage::Object;
 use super::{Store, mappings};
 use crate::control::proto::{Error, ErrorCode};
-use crate::model::{Binding, Host, Role, Vnet};
+use crate::model::{Binding, Host, Outsider, Role, Vnet};
 use crate::wire::Vni;
 use crate::wire::address::Prefix4;
 
@@ -38,6 +38,17 @@ pub(super) fn some_of<'a>(names: impl Iterator<Item = &'a str>) -> Option<String
         (true, _) => None,
         (false, 0) => Some(listed),
         (false, more) => Some(format!("{listed} and {more} more")),
+    }
+}
+
+/// A plain relay has no tenants and no other hosts.
+pub(super) fn managed(field: &str, store: &Store) -> Result<(), Error> {
+    match store.settings.locator {
+        Some(_) => Ok(()),
+        None => Err(
+            invalid(field, "this appliance has no locator: it is a plain relay")
+                .hint("set `locator` in its configuration file and start it again"),
+        ),
     }
 }
 
@@ -76,12 +87,12 @@ impl Store {
 
     pub(super) fn check_port(&self, port: &str, role: Role) -> Result<(), Error> {
         let known = || self.settings.ports.iter();
-        match known().find(|(name, _)| name == port) {
-            Some((_, found)) if *found == role => Ok(()),
+        match known().find(|known| known.name == port) {
+            Some(found) if found.role == role => Ok(()),
             found => {
                 let fitting: Vec<_> = known()
-                    .filter(|(_, r)| *r == role)
-                    .map(|(name, _)| name.as_str())
+                    .filter(|known| known.role == role)
+                    .map(|known| known.name.as_str())
                     .collect();
                 let wanted = format!("{role:?}").to_lowercase();
                 let message = match found {
@@ -99,7 +110,7 @@ impl Store {
         fn each<T: Object>(store: &Store, objects: &Objects<T>) -> Result<(), Error> {
             objects.iter().try_for_each(|(key, entry)| {
                 entry.object.check(store).map_err(|mut error| {
-                    error.message = format!("{} {key}: {}", T::KIND, error.message);
+                    error.message = format!("{}: {}", T::KIND.named(key), error.message);
                     error
                 })
             })
@@ -109,6 +120,9 @@ impl Store {
         each(self, &self.bindings)?;
         each(self, &self.routes)?;
         each(self, &self.neighbors)?;
+        each(self, &self.relays)?;
+        each(self, &self.outsiders)?;
+        self.check_eams()?;
         let mut problem = None;
         self.mappings
             .walk(&mut mappings::Cursor::default(), usize::MAX, |slot| {
@@ -139,6 +153,8 @@ impl Store {
         self.indices.locator.clear();
         self.indices.address.clear();
         self.indices.wire.clear();
+        self.indices.outsider.clear();
+        self.indices.system.clear();
         let indices = &mut self.indices;
         self.vnets
             .values_mut()
@@ -149,6 +165,9 @@ impl Store {
         self.bindings
             .values_mut()
             .for_each(|entry| Binding::link(indices, entry));
+        self.outsiders
+            .values_mut()
+            .for_each(|entry| Outsider::link(indices, entry));
     }
 }
 

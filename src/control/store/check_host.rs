@@ -2,7 +2,7 @@
 
 use std::net::Ipv6Addr;
 
-use super::check::{in_use, invalid, name};
+use super::check::{in_use, invalid, managed, name};
 use super::objects::{Entry, NO_INDEX, Objects};
 use super::stage::Object;
 use super::{Indices, ObjectUndo, Store};
@@ -28,6 +28,7 @@ impl Object for Host {
 
     fn check(&self, store: &Store) -> Result<(), Error> {
         name(&self.name)?;
+        managed("name", store)?;
         let wanted = store.settings.layout.locator_len();
         if self.locator.len() != wanted {
             return Err(
@@ -48,7 +49,7 @@ impl Object for Host {
                 "locator",
                 format!("{} is that of host {other}", self.locator),
             )),
-            _ => Ok(()),
+            _ => self.check_outsiders(store),
         }
     }
 
@@ -74,6 +75,32 @@ impl Object for Host {
         let bits = entry.object.locator.bits();
         if indices.locator.get(&bits) == Some(&entry.object.name) {
             indices.locator.remove(&bits);
+        }
+    }
+}
+
+trait HostParts {
+    fn check_outsiders(&self, store: &Store) -> Result<(), Error>;
+}
+
+impl HostParts for Host {
+    /// No outsider is where its nodes are. A locator that is there already was
+    /// held against them, or is when they are.
+    fn check_outsiders(&self, store: &Store) -> Result<(), Error> {
+        let known = store.hosts.get(&self.name);
+        if known.is_some_and(|held| held.object.locator == self.locator) {
+            return Ok(());
+        }
+        let mut outsiders = store.outsiders();
+        match outsiders.find(|outsider| outsider.ipv6.overlaps(&self.locator)) {
+            None => Ok(()),
+            Some(outsider) => Err(invalid(
+                "locator",
+                format!(
+                    "{} overlaps {} of outsider {}",
+                    self.locator, outsider.ipv6, outsider.name
+                ),
+            )),
         }
     }
 }

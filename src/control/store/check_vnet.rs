@@ -1,6 +1,6 @@
 //! Vnets and bindings: what they may be, and who refers to them.
 
-use super::check::{in_use, invalid, mapping, name, no_vnet, some_of};
+use super::check::{in_use, invalid, managed, mapping, name, no_vnet, some_of};
 use super::objects::{Entry, Objects};
 use super::stage::Object;
 use super::{Indices, ObjectUndo, Store, mappings};
@@ -29,6 +29,7 @@ impl Object for Vnet {
 
     fn check(&self, store: &Store) -> Result<(), Error> {
         name(&self.name)?;
+        managed("name", store)?;
         let max = store.settings.layout.max_vni();
         if self.vni.0 == 0 || self.vni.0 > max {
             return Err(
@@ -70,6 +71,13 @@ impl Object for Vnet {
         if let Some(names) = some_of(bindings.map(|b| b.name.as_str())) {
             return Err(in_use(format!(
                 "vnet {} is used by bindings {names}",
+                self.name
+            )));
+        }
+        let outsiders = store.outsiders().filter(|o| o.vnet == self.name);
+        if let Some(names) = some_of(outsiders.map(|o| o.name.as_str())) {
+            return Err(in_use(format!(
+                "vnet {} is used by outsiders {names}",
                 self.name
             )));
         }
@@ -117,6 +125,13 @@ impl VnetChange for Vnet {
             .filter(|b| b.vnet == self.name && !fits(b.address));
         if let Some(names) = some_of(left_out.map(|b| b.name.as_str())) {
             return Err(in_use(format!("bindings {names} would be outside")).field("prefixes"));
+        }
+        let inside = |one: &Prefix4| mapping(&self.name, &self.prefixes, *one).is_ok();
+        let left_out = store
+            .outsiders()
+            .filter(|o| o.vnet == self.name && !inside(&o.address));
+        if let Some(names) = some_of(left_out.map(|o| o.name.as_str())) {
+            return Err(in_use(format!("outsiders {names} would be outside")).field("prefixes"));
         }
         let mut left_out = None;
         if mappings > 0 {
@@ -193,11 +208,18 @@ impl Object for Binding {
             ));
         }
         self.check_wire(store)?;
-        self.check_prefixes(store)
+        self.check_prefixes(store)?;
+        self.check_outsiders(host, store)
     }
 
-    fn check_unused(&self, _: &Store) -> Result<(), Error> {
-        Ok(())
+    fn check_unused(&self, store: &Store) -> Result<(), Error> {
+        match some_of(store.outsiders_of(&self.name).map(|o| o.name.as_str())) {
+            None => Ok(()),
+            Some(names) => Err(in_use(format!(
+                "binding {} is named by outsiders {names}",
+                self.name
+            ))),
+        }
     }
 
     fn link(indices: &mut Indices, entry: &mut Entry<Binding>) {
@@ -228,6 +250,7 @@ impl Object for Binding {
 trait BindingParts {
     fn check_wire(&self, store: &Store) -> Result<(), Error>;
     fn check_prefixes(&self, store: &Store) -> Result<(), Error>;
+    fn check_outsiders(&self, own: Prefix4, store: &Store) -> Result<(), Error>;
 }
 
 impl BindingParts for Binding {
@@ -279,5 +302,22 @@ impl BindingParts for Binding {
             }
         }
         Ok(())
+    }
+    /// Its addresses are no outsider's, and who names it is of the same vnet.
+    fn check_outsiders(&self, own: Prefix4, store: &Store) -> Result<(), Error> {
+        store.not_an_outsiders(&self.vnet, own)?;
+        for (i, prefix) in self.prefixes.iter().enumerate() {
+            let taken = store.not_an_outsiders(&self.vnet, *prefix);
+            taken.map_err(|error| error.field(format!("prefixes[{i}]")))?;
+        }
+        let mut others = store.outsiders_of(&self.name);
+        match others.find(|outsider| outsider.vnet != self.vnet) {
+            None => Ok(()),
+            Some(outsider) => Err(in_use(format!(
+                "outsider {} of vnet {} names it",
+                outsider.name, outsider.vnet
+            ))
+            .field("vnet")),
+        }
     }
 }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::Store;
-use crate::model::{Binding, Host, Neighbor, Route, Vnet};
+use crate::model::{Binding, Host, Neighbor, Outsider, Relay, Route, Vnet};
 
 /// Tables in the order a reader wants them; empty ones are left out.
 #[derive(Serialize)]
@@ -18,10 +18,14 @@ struct Tables<'a> {
     route: Vec<&'a Route>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     neighbor: Vec<&'a Neighbor>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    relay: Option<Relay>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    outsider: Vec<&'a Outsider>,
 }
 
 impl Store {
-    /// Every object but mappings.
+    /// Every object but the mappings of vnets and of the relay.
     pub fn to_toml(&self) -> Result<String, toml::ser::Error> {
         toml::to_string(&Tables {
             vnet: self.vnets().collect(),
@@ -29,6 +33,12 @@ impl Store {
             binding: self.bindings().collect(),
             route: self.routes().collect(),
             neighbor: self.neighbors().collect(),
+            // What the file of explicit mappings held is listed with the rest.
+            relay: self.relay().map(|relay| Relay {
+                eam_file: None,
+                ..relay.clone()
+            }),
+            outsider: self.outsiders().collect(),
         })
     }
 }

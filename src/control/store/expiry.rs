@@ -12,6 +12,7 @@ impl Store {
     pub fn expire(&mut self, plant: &mut impl Plant, now: u32) -> usize {
         self.object_tombs.expire(now, 64);
         self.mapping_tombs.expire(now, 1024);
+        self.eam_tombs.expire(now, 1024);
         if self.mappings.expiring() == 0 {
             return 0;
         }

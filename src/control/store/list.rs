@@ -4,10 +4,10 @@ use super::Store;
 use super::mappings::{Cursor, Key, Slot};
 use super::objects::page;
 use crate::control::proto::{
-    BindingList, Error, ErrorCode, Held, HostList, MappingGet, MappingList, Page, RouteList,
-    VnetList,
+    BindingList, EamList, Error, ErrorCode, Held, HostList, MappingGet, MappingList, OutsiderList,
+    Page, RouteList, VnetList,
 };
-use crate::model::{Binding, Host, Mapping, Route, Vnet};
+use crate::model::{Binding, Eam, Host, Mapping, Outsider, Route, Vnet};
 
 impl Store {
     pub fn list_vnets(&self, ask: &VnetList, most: usize) -> Page<Held<Vnet>> {
@@ -51,6 +51,32 @@ impl Store {
         Page { items, next }
     }
 
+    pub fn list_outsiders(&self, ask: &OutsiderList, most: usize) -> Page<Held<Outsider>> {
+        let of_vnet = |o: &Outsider| ask.vnet.as_ref().is_none_or(|vnet| o.vnet == *vnet);
+        let (items, next) = page(
+            &self.outsiders,
+            ask.cursor.as_deref(),
+            size(ask.limit, most),
+            of_vnet,
+        );
+        Page { items, next }
+    }
+
+    /// As [`Store::list_mappings`].
+    pub fn list_eams(&self, ask: &EamList, most: usize) -> Result<Page<Held<Eam>>, Error> {
+        let mut cursor = cursor(ask.cursor.as_deref())?;
+        let limit = size(ask.limit, most);
+        let mut items = Vec::new();
+        let end = self.eams.walk(&mut cursor, limit * 16, |held| {
+            items.push(held.as_held());
+            items.len() < limit
+        });
+        Ok(Page {
+            items,
+            next: (!end).then(|| cursor.to_text()),
+        })
+    }
+
     /// In no order; while mappings are added one may be shown twice. A page
     /// may hold fewer than asked for, even none, and still have a next one:
     /// the walk looks at a bounded number of places.
@@ -60,17 +86,7 @@ impl Store {
         most: usize,
         now: u32,
     ) -> Result<Page<Held<Mapping>>, Error> {
-        let mut cursor = match &ask.cursor {
-            None => Cursor::default(),
-            Some(text) => Cursor::from_text(text).ok_or_else(|| {
-                Error::new(
-                    ErrorCode::InvalidParams,
-                    format!("`{text}` is not a cursor"),
-                )
-                .field("cursor")
-                .hint("give `next` of the page before")
-            })?,
-        };
+        let mut cursor = cursor(ask.cursor.as_deref())?;
         let vni = match &ask.vnet {
             None => None,
             Some(name) => Some(self.vnet_for_mappings(name)?.0),
@@ -126,6 +142,21 @@ impl Store {
             learned: None,
         })
     }
+}
+
+/// The place a page begins at.
+fn cursor(text: Option<&str>) -> Result<Cursor, Error> {
+    let Some(text) = text else {
+        return Ok(Cursor::default());
+    };
+    Cursor::from_text(text).ok_or_else(|| {
+        Error::new(
+            ErrorCode::InvalidParams,
+            format!("`{text}` is not a cursor"),
+        )
+        .field("cursor")
+        .hint("give `next` of the page before")
+    })
 }
 
 fn size(wanted: Option<usize>, most: usize) -> usize {

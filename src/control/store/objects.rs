@@ -9,7 +9,7 @@ use std::ops::Bound;
 use hashbrown::HashMap;
 
 use crate::control::proto::Held;
-use crate::model::{Binding, Host, Neighbor, Origin, Route, Vnet};
+use crate::model::{Binding, Host, Neighbor, Origin, Outsider, Relay, Route, Vnet};
 
 /// Index of objects that have none.
 pub const NO_INDEX: u32 = u32::MAX;
@@ -70,6 +70,21 @@ impl Named for Route {
 impl Named for Neighbor {
     fn key(&self) -> String {
         neighbor_key(&self.port, self.address)
+    }
+}
+
+/// There is only one.
+pub const RELAY: &str = "relay";
+
+impl Named for Relay {
+    fn key(&self) -> String {
+        RELAY.to_owned()
+    }
+}
+
+impl Named for Outsider {
+    fn key(&self) -> String {
+        self.name.clone()
     }
 }
 

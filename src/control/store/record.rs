@@ -7,9 +7,9 @@ use super::mappings::{Cursor, Key, Slot};
 use super::objects::Entry;
 use super::{ObjectUndo, Store, Transaction};
 use crate::control::proto::{
-    BindingRemove, BindingSet, Change, HostRemove, HostSet, Kind, MappingKey, MappingRemove,
-    MappingRow, MappingSet, NeighborRemove, NeighborSet, RouteRemove, RouteSet, VnetRemove,
-    VnetSet,
+    BindingRemove, BindingSet, Change, EamSet, HostRemove, HostSet, Kind, MappingKey,
+    MappingRemove, MappingRow, MappingSet, NeighborRemove, NeighborSet, OutsiderRemove,
+    OutsiderSet, RelayRemove, RelaySet, RouteRemove, RouteSet, VnetRemove, VnetSet,
 };
 use crate::model::Origin;
 use crate::wire::Vni;
@@ -27,6 +27,9 @@ impl Store {
     /// from what refers to what is referred to, then what is, the other way.
     pub fn changes_of(&self, tx: &Transaction, now: u32) -> Vec<Change<'static>> {
         let (mut gone, mut set) = self.mapping_changes(tx, now);
+        let [eams_gone, eams_set] = self.eam_changes(tx);
+        gone.extend(eams_gone);
+        set.extend(eams_set);
         let mut removes = BTreeMap::new();
         let mut sets = BTreeMap::new();
         for undo in &tx.objects {
@@ -137,7 +140,19 @@ impl Store {
                     revision: e.revision,
                 })
             }),
-            Kind::Mapping => Held::Other,
+            Kind::Relay => of(self.relays.get(key), |e| {
+                Change::RelaySet(RelaySet {
+                    relay: e.object.clone(),
+                    revision: e.revision,
+                })
+            }),
+            Kind::Outsider => of(self.outsiders.get(key), |e| {
+                Change::OutsiderSet(OutsiderSet {
+                    outsider: e.object.clone(),
+                    revision: e.revision,
+                })
+            }),
+            Kind::Mapping | Kind::Eam => Held::Other,
         }
     }
 
@@ -171,6 +186,7 @@ impl Store {
                 })]);
             }
         }
+        lines.extend(self.hidden_eams().into_iter().map(|change| vec![change]));
         lines.push(removes.into_iter().map(|(_, change)| change).collect());
         let keys = |kind: Kind| -> Vec<&String> {
             match kind {
@@ -179,7 +195,9 @@ impl Store {
                 Kind::Binding => self.bindings.keys().collect(),
                 Kind::Route => self.routes.keys().collect(),
                 Kind::Neighbor => self.neighbors.keys().collect(),
-                Kind::Mapping => Vec::new(),
+                Kind::Relay => self.relays.keys().collect(),
+                Kind::Outsider => self.outsiders.keys().collect(),
+                Kind::Mapping | Kind::Eam => Vec::new(),
             }
         };
         for kind in Kind::ALL {
@@ -212,6 +230,8 @@ impl Store {
                 lines.push(vec![Change::MappingSet(MappingSet { vnet, mappings })]);
             }
         }
+        let eams = self.operator_eams().into_iter();
+        lines.extend(eams.map(|change| vec![change]));
         lines.retain(|changes| !changes.is_empty());
         lines
     }
@@ -246,6 +266,12 @@ impl Store {
                         self.restore(Change::MappingSet(one), 0, now, problems);
                     }
                 }
+                Change::EamSet(set) if set.eams.len() > 1 => {
+                    for row in set.eams {
+                        let one = EamSet { eams: vec![row] };
+                        self.restore(Change::EamSet(one), 0, now, problems);
+                    }
+                }
                 _ => problems.push(error.to_string()),
             }
         }
@@ -268,6 +294,8 @@ impl ObjectUndo {
             ObjectUndo::Binding(key, _) => (Kind::Binding, key),
             ObjectUndo::Route(key, _) => (Kind::Route, key),
             ObjectUndo::Neighbor(key, _) => (Kind::Neighbor, key),
+            ObjectUndo::Relay(key, _) => (Kind::Relay, key),
+            ObjectUndo::Outsider(key, _) => (Kind::Outsider, key),
         }
     }
 }
@@ -291,6 +319,8 @@ fn remove_change(kind: Kind, key: &str) -> Option<Change<'static>> {
                 revision,
             })
         }
-        Kind::Mapping => return None,
+        Kind::Relay => Change::RelayRemove(RelayRemove { revision }),
+        Kind::Outsider => Change::OutsiderRemove(OutsiderRemove { name, revision }),
+        Kind::Mapping | Kind::Eam => return None,
     })
 }

@@ -11,7 +11,7 @@ use super::stage::Object;
 use super::{Store, Transaction};
 use crate::control::plant::Plant;
 use crate::control::proto::{Error, ErrorCode, Kind, MappingRow, MappingSet};
-use crate::model::{Binding, Host, Mapping, Neighbor, Origin, Route, Vnet};
+use crate::model::{Binding, Eam, Host, Mapping, Neighbor, Origin, Outsider, Relay, Route, Vnet};
 
 /// Everything an origin wants to exist.
 #[derive(Clone, Debug, Default)]
@@ -22,6 +22,10 @@ pub struct Desired {
     pub mappings: Vec<Mapping>,
     pub routes: Vec<Route>,
     pub neighbors: Vec<Neighbor>,
+    pub relay: Option<Relay>,
+    /// Those of a file that the relay names, too.
+    pub eams: Vec<Eam>,
+    pub outsiders: Vec<Outsider>,
 }
 
 /// What a replacement came to.
@@ -82,8 +86,18 @@ impl Store {
         self.exchange(tx, changes, origin, &desired.bindings, now)?;
         self.exchange(tx, changes, origin, &desired.routes, now)?;
         self.exchange(tx, changes, origin, &desired.neighbors, now)?;
+        self.exchange(tx, changes, origin, desired.relay.as_slice(), now)?;
+        self.exchange(tx, changes, origin, &desired.outsiders, now)?;
         self.rebuild_indices();
         self.exchange_mappings(tx, changes, origin, &desired.mappings, now)?;
+        let (overridden, gone) = self.exchange_eams(tx, origin, &desired.eams, now)?;
+        changes.removed += u32::try_from(gone).unwrap_or(u32::MAX);
+        changes.overridden.extend(
+            overridden
+                .iter()
+                .map(|(eam, owner)| format!("{} {}: held by origin {owner}", Kind::Eam, eam.ipv4)),
+        );
+        self.watch_pool();
         self.check_all()
     }
 
@@ -124,7 +138,7 @@ impl Store {
                 Verdict::Held(_) if same => tx.applied.unchanged += 1,
                 Verdict::Held(owner) => changes
                     .overridden
-                    .push(format!("{} {key}: held by origin {owner}", T::KIND)),
+                    .push(format!("{}: held by origin {owner}", T::KIND.named(&key))),
                 Verdict::Unchanged | Verdict::Stale => tx.applied.unchanged += 1,
             }
         }
@@ -226,6 +240,9 @@ impl Store {
             Kind::Mapping => self.mappings.len(),
             Kind::Route => self.routes.len(),
             Kind::Neighbor => self.neighbors.len(),
+            Kind::Relay => self.relays.len(),
+            Kind::Eam => self.eams.len(),
+            Kind::Outsider => self.outsiders.len(),
         }
     }
 
@@ -242,6 +259,9 @@ impl Store {
             + of(&self.bindings, origin)
             + of(&self.routes, origin)
             + of(&self.neighbors, origin)
+            + of(&self.relays, origin)
+            + of(&self.outsiders, origin)
+            + self.eams.of_origin(origin)
             + self.mappings.of_origin(origin)
     }
 }

@@ -3,13 +3,14 @@
 
 use super::mappings::{Key, Slot};
 use super::objects::{
-    Entry, FOREVER, NO_INDEX, Named, Objects, Tomb, Verdict, admit_remove, admit_set, neighbor_key,
+    Entry, FOREVER, NO_INDEX, Named, Objects, RELAY, Tomb, Verdict, admit_remove, admit_set,
+    neighbor_key,
 };
 use super::{Indices, ObjectUndo, Store, Transaction};
 use crate::control::proto::{
     Change, Error, ErrorCode, Kind, MAX_REVISION, MappingRemove, MappingSet,
 };
-use crate::model::{Binding, Host, Neighbor, Origin, Route, Vnet};
+use crate::model::{Binding, Host, Neighbor, Origin, Outsider, Relay, Route, Vnet};
 
 /// A kind of object the store keeps.
 pub(super) trait Object: Named + Clone + PartialEq {
@@ -40,7 +41,10 @@ pub(super) fn check_revision(revision: u64) -> Result<(), Error> {
 pub(super) fn held_by(kind: Kind, key: &str, owner: Origin, origin: Origin) -> Error {
     Error::new(
         ErrorCode::Conflict,
-        format!("{kind} {key} is held by origin {owner}; origin {origin} cannot change it"),
+        format!(
+            "{} is held by origin {owner}; origin {origin} cannot change it",
+            kind.named(key)
+        ),
     )
     .hint(format!("change it where it comes from: {owner}"))
 }
@@ -90,12 +94,24 @@ impl Store {
                 c.revision,
                 now,
             ),
+            Change::RelaySet(c) => super::check_relay::no_file(&c.relay)
+                .and_then(|()| self.set(tx, origin, &c.relay, c.revision, now))
+                .map_err(|e| e.within("relay")),
+            Change::RelayRemove(c) => self.remove::<Relay>(tx, origin, RELAY, c.revision, now),
+            Change::OutsiderSet(c) => self
+                .set(tx, origin, &c.outsider, c.revision, now)
+                .map_err(|e| e.within("outsider")),
+            Change::OutsiderRemove(c) => {
+                self.remove::<Outsider>(tx, origin, &c.name, c.revision, now)
+            }
+            Change::EamSet(c) => self.set_eams(tx, origin, c, now),
+            Change::EamRemove(c) => self.remove_eams(tx, origin, c, now),
             Change::MappingSet(c) => self.set_mappings(tx, origin, c, now),
             Change::MappingRemove(c) => self.remove_mappings(tx, origin, c, now),
         }
     }
 
-    fn admit_set(
+    pub(super) fn admit_set(
         &self,
         held: Option<(Origin, u64)>,
         same: bool,
@@ -120,6 +136,8 @@ impl Store {
                 ObjectUndo::Binding(key, old) => self.put_back::<Binding>(key, old),
                 ObjectUndo::Route(key, old) => self.put_back::<Route>(key, old),
                 ObjectUndo::Neighbor(key, old) => self.put_back::<Neighbor>(key, old),
+                ObjectUndo::Relay(key, old) => self.put_back::<Relay>(key, old),
+                ObjectUndo::Outsider(key, old) => self.put_back::<Outsider>(key, old),
             }
         }
         while let Some((key, old)) = tx.mappings.pop() {
@@ -128,6 +146,7 @@ impl Store {
                 None => self.mappings.take(key),
             };
         }
+        self.roll_back_eams(tx);
         while let Some((key, old)) = tx.object_tombs.pop() {
             self.object_tombs.restore(key, old);
         }
@@ -312,6 +331,7 @@ impl Store {
             };
             last = Some((&row.host, host));
             super::check::mapping(&set.vnet, &prefixes, row.address).map_err(at)?;
+            self.not_an_outsiders(&set.vnet, row.address).map_err(at)?;
             check_revision(row.revision).map_err(at)?;
             let key = Key {
                 vni,

@@ -12,30 +12,53 @@ use super::stage::Object;
 use super::{Store, Transaction};
 use crate::control::plant::Plant;
 use crate::control::proto::{Error, ErrorCode, Kind, Swept};
-use crate::model::{Binding, Host, Neighbor, Origin, Route, Vnet};
+use crate::model::{Binding, Host, Neighbor, Origin, Outsider, Relay, Route, Vnet};
 
 /// Places looked at, and mappings removed, in one step: a fraction of a
 /// millisecond.
 const STEP_BUCKETS: usize = 32_768;
 const STEP_REMOVALS: usize = 1024;
 
+/// The marks of one kind that comes in millions.
 #[derive(Debug, Default)]
-pub(super) struct Syncs {
+struct Marks {
     /// By origin: the mark that says "mentioned".
-    marks: [bool; 3],
+    said: [bool; 3],
     /// By origin: a sync was aborted, so marks are mixed.
     mixed: [bool; 3],
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Syncs {
+    mappings: Marks,
+    eams: Marks,
     /// By origin: kinds of the open sync.
     open: [Option<Vec<Kind>>; 3],
 }
 
 impl Syncs {
     pub(super) fn mark(&self, origin: Origin) -> bool {
-        self.marks[origin as usize]
+        self.mappings.said[origin as usize]
     }
 
     pub(super) fn set_mark(&mut self, origin: Origin, mark: bool) {
-        self.marks[origin as usize] = mark;
+        self.mappings.said[origin as usize] = mark;
+    }
+
+    pub(super) fn eam_mark(&self, origin: Origin) -> bool {
+        self.eams.said[origin as usize]
+    }
+
+    pub(super) fn set_eam_mark(&mut self, origin: Origin, mark: bool) {
+        self.eams.said[origin as usize] = mark;
+    }
+
+    fn marks(&mut self, kind: Kind) -> Option<&mut Marks> {
+        match kind {
+            Kind::Mapping => Some(&mut self.mappings),
+            Kind::Eam => Some(&mut self.eams),
+            _ => None,
+        }
     }
 
     pub(super) fn is_open(&self, origin: Origin) -> bool {
@@ -47,12 +70,18 @@ impl Syncs {
 #[derive(Debug)]
 pub enum SyncStep {
     /// Making marks alike after an aborted sync, before a new one.
-    Prepare { origin: Origin, cursor: Cursor },
+    Prepare {
+        origin: Origin,
+        /// Kinds whose marks are still mixed.
+        kinds: Vec<Kind>,
+        cursor: Cursor,
+    },
     /// Removing what was not mentioned.
     Sweep {
         origin: Origin,
         kinds: Vec<Kind>,
         cursor: Cursor,
+        eam_cursor: Cursor,
         transaction: Transaction,
         swept: Swept,
     },
@@ -84,21 +113,29 @@ impl Store {
                 Kind::Binding => unmention(&mut self.bindings, origin),
                 Kind::Route => unmention(&mut self.routes, origin),
                 Kind::Neighbor => unmention(&mut self.neighbors, origin),
-                Kind::Mapping => {}
+                Kind::Relay => unmention(&mut self.relays, origin),
+                Kind::Outsider => unmention(&mut self.outsiders, origin),
+                Kind::Mapping | Kind::Eam => {}
             }
         }
-        if !kinds.contains(&Kind::Mapping) {
-            return Ok(None);
-        }
         let i = origin as usize;
-        if self.syncs.mixed[i] {
-            return Ok(Some(SyncStep::Prepare {
-                origin,
-                cursor: Cursor::default(),
-            }));
+        let mut mixed = Vec::new();
+        for kind in [Kind::Mapping, Kind::Eam] {
+            if !kinds.contains(&kind) {
+                continue;
+            }
+            if let Some(marks) = self.syncs.marks(kind) {
+                match marks.mixed[i] {
+                    true => mixed.push(kind),
+                    false => marks.said[i] = !marks.said[i],
+                }
+            }
         }
-        self.syncs.marks[i] = !self.syncs.marks[i];
-        Ok(None)
+        Ok((!mixed.is_empty()).then(|| SyncStep::Prepare {
+            origin,
+            kinds: mixed,
+            cursor: Cursor::default(),
+        }))
     }
 
     /// Ends a sync; the step sweeps.
@@ -108,6 +145,7 @@ impl Store {
                 origin,
                 kinds,
                 cursor: Cursor::default(),
+                eam_cursor: Cursor::default(),
                 transaction: Transaction::default(),
                 swept: Swept::default(),
             }),
@@ -119,7 +157,11 @@ impl Store {
     pub fn sync_abort(&mut self, origin: Origin) -> Result<(), Error> {
         match self.syncs.open[origin as usize].take() {
             Some(kinds) => {
-                self.syncs.mixed[origin as usize] |= kinds.contains(&Kind::Mapping);
+                for kind in kinds {
+                    if let Some(marks) = self.syncs.marks(kind) {
+                        marks.mixed[origin as usize] = true;
+                    }
+                }
                 Ok(())
             }
             None => Err(no_sync(origin)),
@@ -134,19 +176,24 @@ impl Store {
         now: u32,
     ) -> Result<bool, Error> {
         match step {
-            SyncStep::Prepare { origin, cursor } => {
-                let mark = self.syncs.mark(*origin);
-                if !self.mappings.remark(cursor, STEP_BUCKETS, *origin, mark) {
-                    return Ok(false);
+            SyncStep::Prepare {
+                origin,
+                kinds,
+                cursor,
+            } => {
+                if let Some(kind) = kinds.last()
+                    && self.alike(*kind, *origin, cursor)
+                {
+                    kinds.pop();
+                    *cursor = Cursor::default();
                 }
-                self.syncs.mixed[*origin as usize] = false;
-                self.syncs.set_mark(*origin, !mark);
-                Ok(true)
+                Ok(kinds.is_empty())
             }
             SyncStep::Sweep {
                 origin,
                 kinds,
                 cursor,
+                eam_cursor,
                 transaction,
                 swept,
             } => {
@@ -155,10 +202,37 @@ impl Store {
                 {
                     return Ok(false);
                 }
+                if kinds.contains(&Kind::Eam) {
+                    let step = (STEP_BUCKETS, STEP_REMOVALS);
+                    let (end, gone) = self.sweep_eams(*origin, eam_cursor, step, transaction, now);
+                    swept.removed += gone;
+                    if !end {
+                        return Ok(false);
+                    }
+                }
                 self.sweep_objects(plant, *origin, kinds, transaction, swept, now)?;
                 Ok(true)
             }
         }
+    }
+
+    /// Makes the marks of one kind alike, then flips what they mean; true when
+    /// that is done.
+    fn alike(&mut self, kind: Kind, origin: Origin, cursor: &mut Cursor) -> bool {
+        let mark = self
+            .syncs
+            .marks(kind)
+            .map(|marks| marks.said[origin as usize]);
+        let mark = mark.unwrap_or_default();
+        let end = match kind {
+            Kind::Eam => self.eams.remark(cursor, STEP_BUCKETS, origin, mark),
+            _ => self.mappings.remark(cursor, STEP_BUCKETS, origin, mark),
+        };
+        if let (true, Some(marks)) = (end, self.syncs.marks(kind)) {
+            marks.mixed[origin as usize] = false;
+            marks.said[origin as usize] = !mark;
+        }
+        end
     }
 
     fn sweep_mappings(
@@ -213,6 +287,8 @@ impl Store {
         let mut objects = Transaction::default();
         // What refers goes before what is referred to.
         for kind in [
+            Kind::Relay,
+            Kind::Outsider,
             Kind::Neighbor,
             Kind::Route,
             Kind::Binding,
@@ -229,9 +305,13 @@ impl Store {
                 Kind::Binding => self.sweep::<Binding>(tx, origin, swept, now),
                 Kind::Host => self.sweep::<Host>(tx, origin, swept, now),
                 Kind::Vnet => self.sweep::<Vnet>(tx, origin, swept, now),
-                Kind::Mapping => {}
+                Kind::Relay => self.sweep::<Relay>(tx, origin, swept, now),
+                Kind::Outsider => self.sweep::<Outsider>(tx, origin, swept, now),
+                Kind::Mapping | Kind::Eam => {}
             }
         }
+        // The plant learns of explicit mappings with everything else.
+        objects.swept_eams = tx.swept_eams;
         if let Err(error) = self.push(plant, &objects) {
             self.revert(plant, objects);
             return Err(error.into());
