@@ -439,6 +439,71 @@ const EFFECTS: &[(&str, &str, &[&str])] = &[
         "src/substrate/reload.rs",
         &["neighbor.port", "neighbor.address", "neighbor.mac"],
     ),
+    (
+        "relay",
+        "src/control/store/translate.rs",
+        &[
+            "relay.pool6",
+            "relay.well_known_strict",
+            "relay.deny4",
+            "relay.deny6",
+            "relay.error_sources4",
+            "relay.error_source6",
+        ],
+    ),
+    ("relay", "src/config/load.rs", &["r.eam_file"]),
+    (
+        "relay",
+        "src/cli/relay.rs",
+        &[
+            "relay.hairpin",
+            "relay.udp_zero_checksum",
+            "relay.traffic_class",
+            "relay.tos",
+            "relay.lowest_ipv6_mtu",
+            "relay.mtu_plateaus",
+            "relay.error_source_extension",
+            "relay.icmp_rate",
+        ],
+    ),
+    (
+        "relay.ipv4",
+        "src/cli/relay.rs",
+        &[
+            "ipv4.port",
+            "ipv4.address",
+            "ipv4.via",
+            "ipv4.via_mac",
+            "ipv4.mtu",
+        ],
+    ),
+    (
+        "relay.ipv6",
+        "src/cli/relay.rs",
+        &[
+            "ipv6.port",
+            "ipv6.address",
+            "ipv6.via",
+            "ipv6.via_mac",
+            "ipv6.mtu",
+        ],
+    ),
+    (
+        "eam",
+        "src/siit/rfc7757/entry.rs",
+        &["eam.ipv4", "eam.ipv6"],
+    ),
+    (
+        "outsider",
+        "src/control/store/check_outsider.rs",
+        &[
+            "outsider.name",
+            "outsider.vnet",
+            "outsider.address",
+            "outsider.ipv6",
+            "outsider.nodes",
+        ],
+    ),
 ];
 
 #[test]

@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::failure::Failure;
 use super::output::Context;
 use super::pages::each_page;
-use crate::control::proto::{Access, ConfigDump, Held, MappingList};
+use crate::control::proto::{Access, ConfigDump, EamList, Held, MappingList};
 use crate::model;
 
 /// The running configuration.
@@ -17,10 +17,10 @@ pub(super) enum Config {
 
 /// Print the running state as loadable TOML.
 ///
-/// Mappings come last, page by page. With --json the text is in `toml`, without the mappings,
-/// and `mappings` says how many there are.
+/// Mappings of vnets and of the relay come last, page by page. With --json the text is in `toml`,
+/// without the mappings, and `mappings` and `eams` say how many there are.
 #[derive(Debug, Args)]
-#[command(after_help = "Methods: config.dump, mapping.list")]
+#[command(after_help = "Methods: config.dump, mapping.list, eam.list")]
 pub(super) struct Dump {
     /// Leave the mappings out.
     #[arg(long)]
@@ -31,6 +31,12 @@ pub(super) struct Dump {
 #[derive(Serialize)]
 struct Mappings<'a> {
     mapping: Vec<&'a model::Mapping>,
+}
+
+/// The same of explicit mappings.
+#[derive(Serialize)]
+struct Eams<'a> {
+    eam: Vec<&'a model::Eam>,
 }
 
 impl Config {
@@ -48,22 +54,31 @@ impl Dump {
             return context.json(&dump);
         }
         context.raw(dump.toml.as_bytes())?;
-        if self.no_mappings || dump.mappings == 0 {
-            return Ok(());
+        if !self.no_mappings && dump.mappings > 0 {
+            each_page(&mut client, MappingList::default(), None, |page| {
+                let mapping = objects(&page);
+                context.raw(tables(page.is_empty(), &Mappings { mapping })?.as_bytes())
+            })?;
         }
-        each_page(&mut client, MappingList::default(), None, |page| {
-            context.raw(tables(&page)?.as_bytes())
-        })?;
+        if !self.no_mappings && dump.eams > 0 {
+            each_page(&mut client, EamList::default(), None, |page| {
+                let eam = objects(&page);
+                context.raw(tables(page.is_empty(), &Eams { eam })?.as_bytes())
+            })?;
+        }
         Ok(())
     }
 }
 
-fn tables(page: &[Held<model::Mapping>]) -> Result<String, Failure> {
-    if page.is_empty() {
+fn objects<T>(page: &[Held<T>]) -> Vec<&T> {
+    page.iter().map(|held| &held.object).collect()
+}
+
+fn tables(empty: bool, page: &impl Serialize) -> Result<String, Failure> {
+    if empty {
         return Ok(String::new());
     }
-    let mapping = page.iter().map(|held| &held.object).collect();
-    let text = toml::to_string(&Mappings { mapping });
+    let text = toml::to_string(page);
     // The blank line ends the table before, whatever that was.
     let text = text.map_err(|e| Failure::local("cannot write mappings as TOML", e))?;
     Ok(format!("\n{text}"))

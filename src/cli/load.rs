@@ -1,30 +1,23 @@
-//! `weft mapping load`: mappings by the million.
+//! `weft mapping load` and `weft eam load`: mappings by the million.
 //!
 //! The file is read a thousand lines at a time, and each such part becomes one
-//! request whose rows borrow from the text just read. Without `--keep` all of
-//! it happens inside one sync: forwarding never stops, and what the file does
-//! not mention is removed at the end.
-//!
-//! A line is CSV (`vnet,address,host[,expires[,revision]]`) or a JSON object
-//! with these keys; what `weft mapping list --json` prints can be loaded too.
+//! request whose rows may borrow from the text just read. Without `--keep` all
+//! of it happens inside one sync: forwarding never stops, and what the file
+//! does not mention is removed at the end.
 
-use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::Args;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::failure::Failure;
 use super::output::Context;
 use crate::control::client::{Client, ClientError};
-use crate::control::proto::{
-    Access, Applied, Batch, Change, Kind, MappingRow, MappingSet, Swept, SyncAbort, SyncBegin,
-    SyncCommit,
-};
-use crate::wire::address::Prefix4;
+use crate::control::proto::{Access, Applied, Kind, Swept, SyncAbort, SyncBegin, SyncCommit};
 
 /// Mappings in one request.
 const BATCH: usize = 1000;
@@ -32,15 +25,31 @@ const BATCH: usize = 1000;
 /// Longest line taken from a file; longer ones are surely not mappings.
 const MAX_LINE: u64 = 4096;
 
-/// Load mappings from a file.
-///
-/// Each line is `vnet,address,host[,expires[,revision]]` or a JSON object with these keys, as
-/// `weft mapping list --json` prints them. Empty lines, lines that start with `#` and a heading
-/// that starts with `vnet,` are skipped. The operator's mappings that the file does not mention
-/// are removed at the end, without a gap in forwarding.
+/// What a file holds in so many lines.
+pub(super) trait Bulk {
+    /// What one line says.
+    type Row<'t>;
+
+    const KIND: Kind;
+    /// The list of rows in the request.
+    const ROWS: &'static str;
+    /// How a first line begins that says nothing.
+    const HEADING: &'static str;
+
+    /// A line that is neither empty nor a comment.
+    fn parse(line: &str) -> Result<Option<Self::Row<'_>>, String>;
+
+    /// Sends rows in one request; also says how many rows each of its changes
+    /// has.
+    fn send(
+        client: &mut Client,
+        rows: Vec<Self::Row<'_>>,
+    ) -> (Vec<usize>, Result<Applied, ClientError>);
+}
+
+/// The file and what becomes of the rest.
 #[derive(Debug, Args)]
-#[command(after_help = "Methods: sync.begin, mapping.set, batch, sync.commit, sync.abort")]
-pub(super) struct Load {
+pub(super) struct Source {
     /// The file; `-` is standard input.
     file: PathBuf,
     /// Keep mappings that the file does not mention.
@@ -51,7 +60,11 @@ pub(super) struct Load {
 /// What `--json` prints.
 #[derive(Debug, Serialize)]
 struct Report {
-    mappings: u64,
+    /// By the name of their list.
+    #[serde(flatten)]
+    rows: BTreeMap<&'static str, u64>,
+    #[serde(skip)]
+    sent: u64,
     seconds: f64,
     per_second: u64,
     applied: u64,
@@ -61,8 +74,8 @@ struct Report {
     swept: Option<Swept>,
 }
 
-impl Load {
-    pub(super) fn run(self, context: &mut Context) -> Result<(), Failure> {
+impl Source {
+    pub(super) fn load<B: Bulk>(self, context: &mut Context) -> Result<(), Failure> {
         let name = self.file.display().to_string();
         let source: Box<dyn BufRead> = match name.as_str() {
             "-" => Box::new(io::stdin().lock()),
@@ -74,18 +87,18 @@ impl Load {
         let mut client = context.connect(Access::ReadWrite)?;
         let begin = Instant::now();
         if !self.keep {
-            let kinds = vec![Kind::Mapping];
+            let kinds = vec![B::KIND];
             client.call(&SyncBegin { kinds })?;
         }
         let mut loader = Loader::new(name, source, client.welcome().limits.batch);
-        let loaded = loader.run(&mut client);
+        let loaded = loader.run::<B>(&mut client);
         let swept = match (loaded, self.keep) {
             (Ok(()), true) => None,
             (Ok(()), false) => Some(client.call(&SyncCommit {})?),
             (Err(failure), keep) => return Err(give_up(&mut client, &loader, keep, failure)),
         };
         let seconds = begin.elapsed().as_secs_f64();
-        report(context, loader.totals(seconds, swept))
+        report(context, loader.totals(B::ROWS, seconds, swept))
     }
 }
 
@@ -109,7 +122,7 @@ fn report(context: &mut Context, report: Report) -> Result<(), Failure> {
     }
     let mut text = format!(
         "{} mappings in {:.2} s ({}/s): {} applied, {} unchanged, {} stale",
-        report.mappings,
+        report.sent,
         report.seconds,
         report.per_second,
         report.applied,
@@ -154,16 +167,16 @@ impl Loader {
         }
     }
 
-    fn run(&mut self, client: &mut Client) -> Result<(), Failure> {
+    fn run<B: Bulk>(&mut self, client: &mut Client) -> Result<(), Failure> {
         let mut text = String::new();
         loop {
             let first = self.lines;
             if !self.read(&mut text)? {
                 return Ok(());
             }
-            let rows = self.parse(&text, first)?;
+            let (numbers, rows) = self.parse::<B>(&text, first)?;
             if !rows.is_empty() {
-                self.send(client, rows)?;
+                self.send::<B>(client, &numbers, rows)?;
             }
         }
     }
@@ -189,41 +202,36 @@ impl Loader {
         Failure::Local(format!("{}:{line}: {what}", self.name))
     }
 
-    fn parse<'t>(&self, text: &'t str, before: usize) -> Result<Vec<Row<'t>>, Failure> {
+    /// Rows, and the lines they stand on.
+    fn parse<'t, B: Bulk>(
+        &self,
+        text: &'t str,
+        before: usize,
+    ) -> Result<(Vec<usize>, Vec<B::Row<'t>>), Failure> {
+        let mut numbers = Vec::with_capacity(self.batch);
         let mut rows = Vec::with_capacity(self.batch);
         for (index, line) in text.lines().enumerate() {
             let number = before + index + 1;
             let line = line.trim();
-            let heading = number == 1 && line.starts_with("vnet,");
+            let heading = number == 1 && line.starts_with(B::HEADING);
             if line.is_empty() || line.starts_with('#') || heading {
                 continue;
             }
-            let (vnet, row) = parse_line(line).map_err(|what| self.at(number, what))?;
-            rows.push(Row { number, vnet, row });
-        }
-        Ok(rows)
-    }
-
-    /// Sends rows of one vnet as a `mapping.set`, of several as a `batch`.
-    fn send(&mut self, client: &mut Client, rows: Vec<Row<'_>>) -> Result<(), Failure> {
-        let numbers: Vec<_> = rows.iter().map(|row| row.number).collect();
-        let mut sets: Vec<MappingSet<'_>> = Vec::new();
-        for Row { vnet, row, .. } in rows {
-            match sets.last_mut() {
-                Some(set) if set.vnet == vnet => set.mappings.push(row),
-                _ => sets.push(MappingSet {
-                    vnet,
-                    mappings: vec![row],
-                }),
+            if let Some(row) = B::parse(line).map_err(|what| self.at(number, what))? {
+                numbers.push(number);
+                rows.push(row);
             }
         }
-        let sizes: Vec<_> = sets.iter().map(|set| set.mappings.len()).collect();
-        let reply = match <[_; 1]>::try_from(sets) {
-            Ok([set]) => client.call(&set),
-            Err(sets) => client.call(&Batch {
-                changes: sets.into_iter().map(Change::MappingSet).collect(),
-            }),
-        };
+        Ok((numbers, rows))
+    }
+
+    fn send<B: Bulk>(
+        &mut self,
+        client: &mut Client,
+        numbers: &[usize],
+        rows: Vec<B::Row<'_>>,
+    ) -> Result<(), Failure> {
+        let (sizes, reply) = B::send(client, rows);
         match reply {
             Ok(applied) => {
                 self.add(applied);
@@ -232,7 +240,7 @@ impl Loader {
             }
             Err(ClientError::Refused(error)) => {
                 let field = error.data.as_ref().map_or("", |data| &data.field);
-                let line = row_of(field, &sizes).and_then(|row| numbers.get(row));
+                let line = row_of(field, B::ROWS, &sizes).and_then(|row| numbers.get(row));
                 Err(match line {
                     Some(&line) => self.at(line, error),
                     None => Failure::local(&self.name, error),
@@ -248,9 +256,10 @@ impl Loader {
         self.stale += u64::from(applied.stale);
     }
 
-    fn totals(&self, seconds: f64, swept: Option<Swept>) -> Report {
+    fn totals(&self, rows: &'static str, seconds: f64, swept: Option<Swept>) -> Report {
         Report {
-            mappings: self.sent,
+            rows: [(rows, self.sent)].into(),
+            sent: self.sent,
             seconds,
             per_second: (self.sent as f64 / seconds.max(1e-6)) as u64,
             applied: self.applied,
@@ -261,122 +270,26 @@ impl Loader {
     }
 }
 
-/// A mapping with the line it stands on.
-struct Row<'t> {
-    number: usize,
-    vnet: Cow<'t, str>,
-    row: MappingRow<'t>,
-}
-
 /// Which row an error means: `mappings[3].host`, or `changes[2]` and so on in
 /// a batch whose changes have these sizes. The first row of a change when it
 /// means the change as a whole.
-fn row_of(field: &str, sizes: &[usize]) -> Option<usize> {
+fn row_of(field: &str, rows: &str, sizes: &[usize]) -> Option<usize> {
     let index = |name: &str| -> Option<usize> {
         let (_, rest) = field.split_once(name)?;
         rest.split_once(']')?.0.parse().ok()
     };
     let change = index("changes[").unwrap_or(0);
     let before: usize = sizes.get(..change)?.iter().sum();
-    Some(before + index("mappings[").unwrap_or(0))
+    Some(before + index(&format!("{rows}[")).unwrap_or(0))
 }
 
-type Parsed<'t> = (Cow<'t, str>, MappingRow<'t>);
-
-fn parse_line(line: &str) -> Result<Parsed<'_>, String> {
-    match line.starts_with('{') {
-        true => parse_json(line),
-        false => parse_csv(line),
+/// serde_json numbers the lines of its own text, which is one line.
+pub(super) fn json_fault(error: serde_json::Error) -> String {
+    let text = error.to_string();
+    match text.split_once(" at line 1 ") {
+        Some((what, place)) => format!("{what} ({place})"),
+        None => text,
     }
-}
-
-fn parse_csv(line: &str) -> Result<Parsed<'_>, String> {
-    let mut fields = line.split(',').map(str::trim);
-    let mut next = |name| match fields.next() {
-        Some("") | None => Err(format!(
-            "{name} is missing; expected vnet,address,host[,expires[,revision]]"
-        )),
-        Some(field) => Ok(field),
-    };
-    let vnet = next("vnet")?;
-    let address = next("address")?;
-    let host = next("host")?;
-    let expires = fields.next().unwrap_or_default();
-    let revision = fields.next().unwrap_or_default();
-    if fields.next().is_some() {
-        return Err("too many fields; expected vnet,address,host[,expires[,revision]]".to_owned());
-    }
-    let address: Prefix4 = address.parse().map_err(|e| format!("address: {e}"))?;
-    let row = MappingRow {
-        address,
-        host: Cow::Borrowed(host),
-        expires: match expires {
-            "" => None,
-            text => Some(number("expires", text)?),
-        },
-        revision: match revision {
-            "" => 0,
-            text => number("revision", text)?,
-        },
-    };
-    Ok((Cow::Borrowed(vnet), row))
-}
-
-fn number<T: std::str::FromStr>(name: &str, text: &str) -> Result<T, String> {
-    let wrong = |_| format!("{name}: `{text}` is not a number");
-    text.parse().map_err(wrong)
-}
-
-/// A line of JSON: the mapping itself, or what the list prints, where the
-/// mapping is inside and `origin` and `revision` are beside it.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Line<'t> {
-    #[serde(borrow)]
-    vnet: Cow<'t, str>,
-    address: Prefix4,
-    #[serde(borrow)]
-    host: Cow<'t, str>,
-    #[serde(default)]
-    expires: Option<u32>,
-    #[serde(default)]
-    revision: u64,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Listed<'t> {
-    #[serde(borrow)]
-    object: Line<'t>,
-    #[serde(default, rename = "origin")]
-    _origin: serde::de::IgnoredAny,
-    #[serde(default)]
-    revision: u64,
-}
-
-fn parse_json(line: &str) -> Result<Parsed<'_>, String> {
-    let parsed = match line.contains("\"object\"") {
-        true => serde_json::from_str::<Listed<'_>>(line).map(|listed| Line {
-            revision: listed.revision.max(listed.object.revision),
-            ..listed.object
-        }),
-        false => serde_json::from_str(line),
-    };
-    let line: Line<'_> = parsed.map_err(|e| {
-        // serde_json numbers the lines of its own text, which is one line.
-        let text = e.to_string();
-        match text.split_once(" at line 1 ") {
-            Some((what, place)) => format!("{what} ({place})"),
-            None => text,
-        }
-    })?;
-    let row = MappingRow {
-        address: line.address,
-        host: line.host,
-        expires: line.expires,
-        revision: line.revision,
-    };
-    Ok((line.vnet, row))
 }
 
 #[cfg(test)]
@@ -384,55 +297,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn csv_json_and_listed_lines_say_the_same() {
-        let csv = parse_line("Z, 10.0.0.3 ,S,300,7").unwrap();
-        let json = parse_line(
-            r#"{"vnet":"Z","address":"10.0.0.3","host":"S","expires":300,"revision":7}"#,
-        );
-        let listed = parse_line(
-            r#"{"object":{"vnet":"Z","address":"10.0.0.3/32","host":"S","expires":300},"origin":"operator","revision":7}"#,
-        );
-        assert_eq!(csv.1.expires, Some(300));
-        assert_eq!(csv.1.revision, 7);
-        assert_eq!(json.unwrap(), csv);
-        assert_eq!(listed.unwrap(), csv);
-        let short = parse_line("Z,10.0.1.0/24,S").unwrap().1;
-        assert_eq!((short.expires, short.revision), (None, 0));
-        assert_eq!(short.address.len, 24);
-    }
-
-    #[test]
-    fn a_wrong_line_names_its_field() {
-        for (line, part) in [
-            ("Z", "address is missing"),
-            ("Z,10.0.0.3", "host is missing"),
-            (",10.0.0.3,S", "vnet is missing"),
-            ("Z,10.0.0.300,S", "address: `10.0.0.300`"),
-            ("Z,10.0.0.3/24,S", "host bits"),
-            ("Z,10.0.0.3,S,soon", "expires: `soon`"),
-            ("Z,10.0.0.3,S,-1", "expires: `-1`"),
-            ("Z,10.0.0.3,S,1,x", "revision: `x`"),
-            ("Z,10.0.0.3,S,1,2,3", "too many"),
-            (
-                r#"{"vnet":"Z","address":"10.0.0.3"}"#,
-                "missing field `host`",
-            ),
-            (r#"{"vnet":"Z","adress":"10.0.0.3"}"#, "`adress`"),
-            ("{", "column"),
-        ] {
-            let error = parse_line(line).unwrap_err();
-            assert!(error.contains(part), "{line}: {error}");
-        }
-    }
-
-    #[test]
     fn an_error_is_traced_to_its_row() {
-        assert_eq!(row_of("mappings[3].host", &[1000]), Some(3));
-        assert_eq!(row_of("vnet", &[1000]), Some(0));
-        assert_eq!(row_of("changes[2].mappings[1].host", &[3, 4, 5]), Some(8));
-        assert_eq!(row_of("changes[2].params.mappings[1]", &[3, 4, 5]), Some(8));
-        assert_eq!(row_of("changes[1].vnet", &[3, 4]), Some(3));
-        assert_eq!(row_of("changes[9]", &[3]), None);
-        assert_eq!(row_of("changes[x]", &[3]), Some(0));
+        assert_eq!(row_of("mappings[3].host", "mappings", &[1000]), Some(3));
+        assert_eq!(row_of("vnet", "mappings", &[1000]), Some(0));
+        assert_eq!(
+            row_of("changes[2].mappings[1].host", "mappings", &[3, 4, 5]),
+            Some(8)
+        );
+        assert_eq!(
+            row_of("changes[2].params.mappings[1]", "mappings", &[3, 4, 5]),
+            Some(8)
+        );
+        assert_eq!(row_of("changes[1].vnet", "mappings", &[3, 4]), Some(3));
+        assert_eq!(row_of("changes[9]", "mappings", &[3]), None);
+        assert_eq!(row_of("changes[x]", "mappings", &[3]), Some(0));
     }
 }

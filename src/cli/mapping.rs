@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use clap::{Args, Subcommand};
 
 use super::failure::Failure;
-use super::load::Load;
+use super::load::Source;
+use super::mapping_file::MappingFile;
 use super::objects::{Most, Revision};
 use super::output::Context;
 use super::pages::{self, Row, or_empty};
@@ -75,6 +76,19 @@ pub(super) struct Add {
     revision: Revision,
 }
 
+/// Load mappings from a file.
+///
+/// Each line is `vnet,address,host[,expires[,revision]]` or a JSON object with these keys, as
+/// `weft mapping list --json` prints them. Empty lines, lines that start with `#` and a heading
+/// that starts with `vnet,` are skipped. The operator's mappings that the file does not mention
+/// are removed at the end, without a gap in forwarding.
+#[derive(Debug, Args)]
+#[command(after_help = "Methods: sync.begin, mapping.set, batch, sync.commit, sync.abort")]
+pub(super) struct Load {
+    #[command(flatten)]
+    source: Source,
+}
+
 impl Mapping {
     pub(super) fn run(self, context: &mut Context) -> Result<(), Failure> {
         match self {
@@ -125,7 +139,7 @@ impl Mapping {
                 };
                 pages::change(context, &request)
             }
-            Mapping::Load(load) => load.run(context),
+            Mapping::Load(load) => load.source.load::<MappingFile>(context),
         }
     }
 }

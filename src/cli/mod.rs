@@ -19,6 +19,7 @@ mod completions;
 mod config;
 mod ctl;
 pub mod docs;
+mod eam;
 mod events;
 mod explain;
 mod failure;
@@ -26,10 +27,13 @@ mod frame;
 mod load;
 mod log;
 mod mapping;
+mod mapping_file;
 mod objects;
 mod output;
+mod outsider;
 mod pages;
 mod pcapng;
+mod relay;
 mod run;
 mod stats;
 mod status;
@@ -90,6 +94,12 @@ enum Command {
     #[command(subcommand)]
     Neighbor(substrate::Neighbor),
     #[command(subcommand)]
+    Relay(relay::Relay),
+    #[command(subcommand)]
+    Eam(eam::Eam),
+    #[command(subcommand)]
+    Outsider(outsider::Outsider),
+    #[command(subcommand)]
     Port(status::Port),
     Events(events::Events),
     Explain(explain::Explain),
@@ -128,6 +138,9 @@ fn dispatch(command: Command, context: &mut Context) -> Result<ExitCode, Failure
         Command::Mapping(command) => command.run(context),
         Command::Route(command) => command.run(context),
         Command::Neighbor(command) => command.run(context),
+        Command::Relay(command) => command.run(context),
+        Command::Eam(command) => command.run(context),
+        Command::Outsider(command) => command.run(context),
         Command::Port(command) => command.run(context),
         Command::Events(command) => command.run(context),
         Command::Explain(command) => command.run(context),

@@ -8,8 +8,8 @@ use super::output::{Context, remark};
 use super::table::{Column, Table, number, text};
 use crate::control::client::{Client, ClientError};
 use crate::control::proto::{
-    Access, Applied, BindingList, Held, HostList, Learned, MappingList, Page, Request, RouteList,
-    VnetList,
+    Access, Applied, BindingList, EamList, Held, HostList, Learned, MappingList, OutsiderList,
+    Page, Request, RouteList, VnetList,
 };
 use crate::model;
 
@@ -47,6 +47,8 @@ pages! {
     BindingList => model::Binding;
     MappingList => model::Mapping;
     RouteList => model::Route;
+    EamList => model::Eam;
+    OutsiderList => model::Outsider;
 }
 
 /// Asks for page after page and hands each over, up to `most` objects. True if

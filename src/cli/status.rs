@@ -33,7 +33,9 @@ fn print(context: &mut Context, report: &StatusReport) -> Result<(), Failure> {
     table.row(["up", &duration(plant.uptime_ms)]);
     table.row(["workers", &plant.workers.to_string()]);
     table.row(["layout", &plant.layout]);
-    table.row(["locator", &plant.locator]);
+    if !plant.locator.is_empty() {
+        table.row(["locator", &plant.locator]);
+    }
     for (name, value) in &plant.facts {
         table.row([name, value]);
     }
@@ -41,6 +43,9 @@ fn print(context: &mut Context, report: &StatusReport) -> Result<(), Failure> {
     table.row(["by origin", &listed(&report.origins)]);
     table.row(["tombstones", &report.tombstones.to_string()]);
     table.row(["mapping memory", &bytes(report.mapping_bytes)]);
+    if report.eam_bytes > 0 {
+        table.row(["eam memory", &bytes(report.eam_bytes)]);
+    }
     table.row(["clients", &report.clients.to_string()]);
     table.row(["socket", &listed(&report.socket)]);
     match &report.journal {

@@ -72,7 +72,7 @@ pub(super) fn parse(bytes: &[u8], limit: usize) -> Result<EamFile, Vec<BadLine>>
     let mut file = EamFile::default();
     let mut bad = Vec::new();
     for (line, text) in (1..=u32::MAX).zip(bytes.split(|byte| *byte == b'\n')) {
-        match mapping(text) {
+        match eam_of_line(text) {
             Ok(None) => {}
             Ok(Some(_)) if file.eams.len() >= limit => {
                 let why = format!("more than {limit} mappings, which is `limits.eams`");
@@ -93,7 +93,7 @@ pub(super) fn parse(bytes: &[u8], limit: usize) -> Result<EamFile, Vec<BadLine>>
 }
 
 /// The mapping of a line, if there is one.
-fn mapping(line: &[u8]) -> Result<Option<Eam>, String> {
+pub fn eam_of_line(line: &[u8]) -> Result<Option<Eam>, String> {
     let said = line.split(|byte| *byte == b'#').next().unwrap_or_default();
     let text = std::str::from_utf8(said).map_err(|_| "not text in UTF-8".to_owned())?;
     let mut fields = text.split_whitespace();

@@ -31,7 +31,7 @@ use crate::model::{
 use crate::wire::{Layout, Locator};
 
 pub use af_packet::device_string;
-pub use eam_file::EamFile;
+pub use eam_file::{EamFile, eam_of_line};
 pub use pools::{PoolSize, memory_mb, pools, pools_on};
 pub use problem::{Problem, Problems, Warning};
 pub use reference::reference;

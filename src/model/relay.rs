@@ -43,8 +43,10 @@ pub struct Relay {
     #[serde(default = "least_mtu")]
     #[schemars(range(min = 1280, max = 16000))]
     pub lowest_ipv6_mtu: u16,
-    /// MTUs to guess from when an IPv4 router names none (RFC 1191 section 7).
+    /// MTUs to guess from when an IPv4 router names none (RFC 1191 section 7):
+    /// 1 to 32, descending.
     #[serde(default = "plateaus")]
+    #[schemars(inner(range(min = 68, max = 65535)))]
     pub mtu_plateaus: Vec<u16>,
     /// IPv4 addresses that are not translated, as source or destination.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -194,6 +194,28 @@ fn config_dump_ends_with_the_mappings() {
 }
 
 #[test]
+fn config_dump_ends_with_explicit_mappings() {
+    let appliance = Appliance::new(|method, params| {
+        let eam = |n: u8| json!({"object": {"ipv4": format!("198.51.100.{n}"), "ipv6": format!("2001:db8::{n}")}, "origin": "file", "revision": 0});
+        let reply = match (method, params["cursor"].as_str()) {
+            ("config.dump", _) => json!({"toml": "name = \"R\"\n", "mappings": 0, "eams": 3}),
+            ("eam.list", None) => json!({"items": [eam(1), eam(2)], "next": "x"}),
+            ("eam.list", Some("x")) => json!({"items": [eam(3)]}),
+            other => panic!("{other:?}"),
+        };
+        vec![Say::Result(reply)]
+    });
+    let dumped: toml::Table = appliance.weft("config dump").ok().out.parse().unwrap();
+    let rows = dumped["eam"].as_array().unwrap();
+    assert_eq!(rows.len(), 3);
+    assert_eq!(rows[2]["ipv6"].as_str(), Some("2001:db8::3/128"));
+    assert_eq!(
+        appliance.weft("config dump --no-mappings").ok().out,
+        "name = \"R\"\n"
+    );
+}
+
+#[test]
 fn log() {
     let appliance = Appliance::answering("log.set", json!({}));
     assert_eq!(appliance.weft("log warn,weft::control=debug").ok().out, "");

@@ -7,6 +7,7 @@ mod live;
 mod load;
 mod manual;
 mod objects;
+mod relay;
 #[allow(
     dead_code,
     unreachable_pub,

@@ -35,7 +35,7 @@ fn leaves(command: &Command, path: &str, take: &mut dyn FnMut(&str, &Command)) {
 const LOCAL: [&str; 3] = ["weft run", "weft check", "weft completions"];
 
 /// Methods without a command of their own.
-const WITHOUT: [&str; 4] = [
+const WITHOUT: [&str; 6] = [
     // Said by every command that connects.
     "hello",
     // A connection's end is the end of its subscriptions.
@@ -43,6 +43,9 @@ const WITHOUT: [&str; 4] = [
     // `weft capture` writes its file itself, from a trace.
     "capture.start",
     "capture.stop",
+    // The relay is changed by way of the file.
+    "relay.set",
+    "relay.remove",
 ];
 
 #[test]

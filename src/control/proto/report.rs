@@ -70,7 +70,7 @@ pub struct StatusReport {
     /// Bytes the stored mappings take.
     pub mapping_bytes: u64,
     /// Bytes the relay's explicit mappings take.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "super::change::is_zero")]
     pub eam_bytes: u64,
     /// Connected clients.
     pub clients: u32,
@@ -222,7 +222,7 @@ pub struct Dump {
     /// Mappings there are; fetch them with `mapping.list`.
     pub mappings: u64,
     /// Explicit mappings there are; fetch them with `eam.list`.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "super::change::is_zero")]
     pub eams: u64,
 }
 
