@@ -9,7 +9,7 @@
 //! |---|---|
 //! | [`cli`] | one command a file; all but `run` and `check` are clients of the socket |
 //! | [`appliance`] | `weft run`: devices, workers and the control thread, put together |
-//! | [`control`], [`substrate`], [`node`] | what the control thread does: the socket and the desired state; neighbour discovery and next hops; ARP |
+//! | [`control`], [`substrate`], [`link4`], [`node`] | what the control thread does: the socket and the desired state; neighbour discovery and next hops; the same for IPv4; ARP towards nodes |
 //! | [`datapath`] | the two walks, their stages, the worker that drives them |
 //! | [`mapping`] | (vni, address) to host: one writer, a reader for each worker |
 //! | [`siit`] | translation: pure functions on bytes |
@@ -85,6 +85,7 @@ pub mod clock;
 pub mod config;
 pub mod control;
 pub mod datapath;
+pub mod link4;
 #[allow(unsafe_code)]
 pub mod mapping;
 pub mod model;

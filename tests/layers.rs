@@ -9,7 +9,7 @@ const LAYERS: [&[&str]; 8] = [
     &["arch", "reasons", "time", "wire"],
     &["clock", "model", "packet", "pace"],
     &["mapping", "siit", "port"],
-    &["datapath", "node", "substrate", "config"],
+    &["datapath", "link4", "node", "substrate", "config"],
     &["control"],
     &["appliance"],
     &["cli"],

@@ -141,6 +141,11 @@ impl Neighbor {
         }
     }
 
+    /// Its hardware address is no longer given: used on while it is asked for.
+    pub(super) fn release(&mut self, timers: &Timers, now: Time) {
+        self.stale(timers, now);
+    }
+
     /// The link went away and came back: all that was known is in doubt.
     pub(super) fn restart(&mut self, now: Time) {
         if self.state != State::Permanent {

@@ -1,7 +1,7 @@
 //! What the operator does to the engine. Nothing is half applied: a call
 //! checks all it was given before it changes anything.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv6Addr;
 
 use crate::model::{Interface6, Neighbor as Static, Route};
@@ -19,8 +19,9 @@ use super::{NeighborState, Port, Substrate, SubstrateConfig, SubstrateError, Tim
 
 impl Substrate {
     /// Becomes as `config` says, keeping what did not change: addresses that
-    /// stay are not checked again, neighbours that stay keep their state. A
-    /// new uplink's link is down until `link` says otherwise.
+    /// stay are not checked again, neighbours that stay keep their state, and a
+    /// next hop whose hardware address is no longer given keeps it while it is
+    /// asked for. A new uplink's link is down until `link` says otherwise.
     pub fn reconfigure(
         &mut self,
         config: SubstrateConfig,
@@ -33,17 +34,39 @@ impl Substrate {
         self.locator = config.locator;
         self.layout = config.layout;
         self.generation += 1;
+        let before: BTreeMap<HopKey, Option<Mac>> = self.next_hops().collect();
 
+        self.apply_uplinks(config.uplinks, limits_changed, now);
+        let released = self.apply_neighbors(&config.neighbors, now);
+        self.apply_routes(&config.routes, now);
+        // What was given of others than next hops is not known any more.
+        self.neighbors
+            .retain(|key, n| n.used || !released.contains(key));
+
+        let hops: Vec<HopKey> = self.next_hops().map(|(key, _)| key).collect();
+        for key in hops {
+            self.compare(key, before.get(&key).copied().flatten());
+        }
+        Ok(())
+    }
+
+    fn next_hops(&self) -> impl Iterator<Item = (HopKey, Option<Mac>)> + '_ {
+        let used = self.neighbors.iter().filter(|(_, n)| n.used);
+        used.map(|(key, _)| (*key, self.usable(*key)))
+    }
+
+    fn apply_uplinks(&mut self, uplinks: Vec<Uplink>, limits_changed: bool, now: Time) {
+        let limits = self.outbox.limits;
         let mut old = std::mem::take(&mut self.ports);
-        for uplink in config.uplinks {
+        for uplink in uplinks {
             let same = old.iter().position(|p| p.uplink.port == uplink.port);
             let mut port = match same {
                 Some(at) => old.swap_remove(at),
-                None => new_port(&uplink, &config.limits, now),
+                None => new_port(&uplink, &limits, now),
             };
             if limits_changed {
-                port.answers = Bucket::new(config.limits.answers, now);
-                port.echoes = Bucket::new(config.limits.echoes, now);
+                port.answers = Bucket::new(limits.answers, now);
+                port.echoes = Bucket::new(limits.echoes, now);
             }
             let index = uplink.port;
             if adopt(&mut port, uplink, &self.timers, &mut self.random, now) {
@@ -51,19 +74,30 @@ impl Substrate {
             }
             self.ports.push(port);
         }
-        self.neighbors.retain(|key, n| {
+        self.neighbors.retain(|key, _| {
             let port = self.ports.iter().find(|p| p.uplink.port == key.0);
-            let on_link = port.is_some_and(|p| config::is_on_link(&p.uplink, key.1));
-            on_link && n.state != NeighborState::Permanent
+            port.is_some_and(|p| config::is_on_link(&p.uplink, key.1))
         });
-        for neighbor in &config.neighbors {
-            if let Some(port) = self.index_of(&neighbor.port) {
-                let fixed = Neighbor::permanent(neighbor.mac, now);
-                self.neighbors.insert((port, neighbor.address), fixed);
+    }
+
+    /// Replaces all static neighbours; those that are none any more.
+    fn apply_neighbors(&mut self, given: &[Static], now: Time) -> BTreeSet<HopKey> {
+        let mut released = BTreeSet::new();
+        for (key, neighbor) in &mut self.neighbors {
+            if neighbor.state == NeighborState::Permanent {
+                neighbor.release(&self.timers, now);
+                released.insert(*key);
             }
         }
-        self.apply_routes(&config.routes, now);
-        Ok(())
+        for neighbor in given {
+            if let Some(port) = self.index_of(&neighbor.port) {
+                let key = (port, neighbor.address);
+                let fixed = Neighbor::permanent(neighbor.mac, now);
+                self.neighbors.insert(key, fixed);
+                released.remove(&key);
+            }
+        }
+        released
     }
 
     /// Replaces all routes.

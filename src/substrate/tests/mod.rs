@@ -9,6 +9,7 @@ use crate::model::{Neighbor as Static, NextHop, Route};
 
 mod duties;
 mod failover;
+mod relay;
 mod simulation;
 
 const R_MAC: Mac = Mac([0x02, 0, 0, 0, 0, 0x0a]);
