@@ -9,7 +9,6 @@ use crate::mapping::{Key, NodeIndex, Target};
 use crate::node::arp::{self, ArpIgnored, ArpOutcome, Asker};
 use crate::packet::Packet;
 use crate::siit::substrate_error;
-use crate::substrate::{Event as SubstrateEvent, NeighborState};
 use crate::wire::address::Prefix4;
 use crate::wire::ethernet::{self, ethertype};
 use crate::wire::icmpv4::{self, Problem, unreachable};
@@ -70,6 +69,7 @@ impl Plant {
                 let _ = self.substrate.input(punted.port, frame, now);
             }
             Punt::SubstrateError => self.translate_error(frame, replies),
+            Punt::Relay => self.answer_for_relay(punted.port, frame),
         }
     }
 
@@ -94,7 +94,7 @@ impl Plant {
         let (vni, name) = (record.vni, record.name.clone());
         let mut unknown = None;
         let outcome = arp::answer(frame, &asker, |target| {
-            let known = self.is_known(vni, target);
+            let known = self.is_known(node, vni, target);
             if !known {
                 unknown = Some(target);
             }
@@ -123,13 +123,20 @@ impl Plant {
     }
 
     /// Whether a node of the vnet may be told that the address exists.
-    fn is_known(&self, vni: Vni, address: Vaddr) -> bool {
+    fn is_known(&self, node: NodeIndex, vni: Vni, address: Vaddr) -> bool {
         let found = self
             .reader
             .resolve(&self.participant, Key::new(vni.0, address.0));
         found.is_some_and(|mapping| {
-            !mapping.is_expired(self.seconds())
-                && matches!(mapping.target, Target::Local(_) | Target::Remote(_))
+            let reachable = match mapping.target {
+                Target::Local(_) | Target::Remote(_) => true,
+                Target::Side(outsider) => {
+                    let outsider = self.topology().outsiders.get(outsider, vni);
+                    outsider.is_some_and(|outsider| outsider.admits(node))
+                }
+                Target::Blackhole | Target::Refused => false,
+            };
+            reachable && !mapping.is_expired(self.seconds())
         })
     }
 
@@ -188,6 +195,16 @@ impl Plant {
             }
             Notice::Miss { key, node, .. } => self.tell_miss(key, node, store, replies),
             Notice::NodeSeen { node, mac } => self.node_seen(node, mac, store, replies),
+            Notice::RelayRefused {
+                why,
+                reply,
+                port,
+                packet,
+            } => {
+                let mut bytes = [0; MOST];
+                let len = packet.copy_out(0, &mut bytes);
+                self.tell_sender((why, reply, port), &bytes[..len], replies);
+            }
             Notice::Refused {
                 why,
                 node,
@@ -196,6 +213,7 @@ impl Plant {
             } => {
                 let problem = match why {
                     Drop::TooBig => Problem::FragmentationNeeded { mtu },
+                    Drop::TtlExceeded => Problem::TimeExceeded(0),
                     Drop::Denied | Drop::OutsideVnet => {
                         Problem::Unreachable(unreachable::COMMUNICATION_PROHIBITED)
                     }
@@ -317,75 +335,6 @@ impl Plant {
         };
         if self.learn(node, mac) {
             replies.events.push(event);
-        }
-    }
-
-    /// What the engine has to send and to tell.
-    pub fn collect_substrate(&mut self, replies: &mut Replies) {
-        while let Some(output) = self.substrate.poll_frame() {
-            replies.frames.push((output.port, output.bytes));
-        }
-        while let Some(event) = self.substrate.poll_event() {
-            log_event(&event, |port| {
-                self.topology().port(port).map_or("?", |port| &port.name)
-            });
-            let name = |port: u16| {
-                self.topology()
-                    .port(port)
-                    .map_or_else(String::new, |port| port.name.clone())
-            };
-            let (port, address, state, mac) = match event {
-                SubstrateEvent::NeighborUp { port, address, mac }
-                | SubstrateEvent::NeighborMoved { port, address, mac } => {
-                    (port, address, NeighborState::Reachable, Some(mac))
-                }
-                SubstrateEvent::NeighborDown { port, address } => {
-                    (port, address, NeighborState::Failed, None)
-                }
-                SubstrateEvent::AddressReady { .. } => continue,
-                SubstrateEvent::AddressDuplicate { port, address, mac }
-                | SubstrateEvent::AddressConflict { port, address, mac } => {
-                    let detail = format!("{address} on {} is also used by {mac}", name(port));
-                    replies.events.push(Event::Limit {
-                        limit: event.name().to_owned(),
-                        detail,
-                    });
-                    continue;
-                }
-            };
-            let state = super::reports::neighbor_state(state);
-            replies.events.push(Event::Neighbor {
-                port: name(port),
-                address,
-                state,
-                mac,
-            });
-        }
-    }
-}
-
-fn log_event<'a>(event: &SubstrateEvent, name: impl Fn(u16) -> &'a str) {
-    match event {
-        SubstrateEvent::AddressReady { port, address } => {
-            log::info!("{}: address {address} is in use", name(*port));
-        }
-        SubstrateEvent::AddressDuplicate { port, address, mac } => {
-            log::error!(
-                "{}: address {address} is not used: {mac} has it",
-                name(*port)
-            );
-        }
-        SubstrateEvent::AddressConflict { port, address, mac } => {
-            log::warn!("{}: {mac} claims our address {address}", name(*port));
-        }
-        SubstrateEvent::NeighborUp { port, address, mac } => {
-            log::info!("{}: next hop {address} is at {mac}", name(*port));
-        }
-        SubstrateEvent::NeighborMoved { port, address, mac } => {
-            log::info!("{}: next hop {address} is now at {mac}", name(*port));
-        }
-        SubstrateEvent::NeighborDown { port, address } => {
-            log::warn!("{}: next hop {address} does not answer", name(*port));
         }
     }
 }

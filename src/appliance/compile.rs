@@ -8,17 +8,20 @@ use hashbrown::HashMap;
 
 use crate::config;
 use crate::control::store::Store;
+use crate::datapath::outsider::{self, OutsiderRecord, Outsiders};
 use crate::datapath::topology::{
     Entropy, Hop, HostRecord, NO_HOP, NodeRecord, PATHS, PortNodes, PortRecord, Topology,
     VnetRecord,
 };
 use crate::datapath::watch::Filter;
-use crate::mapping::{HostIndex, NodeIndex};
+use crate::mapping::{HostIndex, NodeIndex, SideIndex};
 use crate::model::{self, Role};
-use crate::substrate::{AddressState, Substrate};
+use crate::substrate::{AddressState, EcmpSlots, Substrate};
 use crate::wire::ethernet::{self, ethertype};
 use crate::wire::virtual_mac::{Family, Kind};
 use crate::wire::{Layout, Locator, Mac, Vaddr, Vni, checksum};
+
+use super::relay::RelayLinks;
 
 /// What does not change while the appliance runs.
 #[derive(Clone, Debug)]
@@ -37,15 +40,42 @@ pub struct SitePort {
     pub mac: Mac,
 }
 
-/// Numbers of nodes by name, kept for the life of a node.
-#[derive(Debug, Default)]
-pub struct NodeNumbers {
-    by_name: HashMap<String, NodeIndex>,
-    free: Vec<NodeIndex>,
+/// A number that the mapping table can name.
+pub trait Index: Copy {
+    fn new(number: u32) -> Option<Self>;
+}
+
+impl Index for NodeIndex {
+    fn new(number: u32) -> Option<Self> {
+        NodeIndex::new(number)
+    }
+}
+
+impl Index for SideIndex {
+    fn new(number: u32) -> Option<Self> {
+        SideIndex::new(number)
+    }
+}
+
+/// Numbers of nodes, or of outsiders, by name; kept for the life of each.
+#[derive(Debug)]
+pub struct Numbers<I> {
+    by_name: HashMap<String, I>,
+    free: Vec<I>,
     next: u32,
 }
 
-impl NodeNumbers {
+impl<I> Default for Numbers<I> {
+    fn default() -> Self {
+        Numbers {
+            by_name: HashMap::new(),
+            free: Vec::new(),
+            next: 0,
+        }
+    }
+}
+
+impl<I: Index> Numbers<I> {
     /// Brings the numbers in step with the bindings there are. A freed number
     /// is given out again only at a later call, when nothing names it.
     pub fn update<'a>(&mut self, names: impl Iterator<Item = &'a str>) {
@@ -63,7 +93,7 @@ impl NodeNumbers {
                 continue;
             }
             let fresh = self.free.pop().or_else(|| {
-                let index = NodeIndex::new(self.next)?;
+                let index = I::new(self.next)?;
                 self.next += 1;
                 Some(index)
             });
@@ -74,15 +104,16 @@ impl NodeNumbers {
         self.free.extend(freed);
     }
 
-    pub fn get(&self, name: &str) -> Option<NodeIndex> {
+    pub fn get(&self, name: &str) -> Option<I> {
         self.by_name.get(name).copied()
     }
 }
 
 /// What changes without the store: links, learned addresses, watchers.
 #[derive(Debug)]
-pub struct Live<'a> {
+pub(super) struct Live<'a> {
     pub substrate: &'a Substrate,
+    pub relay: Option<&'a RelayLinks>,
     /// Hardware addresses that nodes were seen with.
     pub learned: &'a HashMap<NodeIndex, Mac>,
     /// MTUs that routers on the way named, by the host's locator.
@@ -92,13 +123,14 @@ pub struct Live<'a> {
 }
 
 /// Everything the workers read beside the mapping table.
-pub fn topology(
+pub(super) fn topology(
     site: &Site,
     store: &Store,
-    numbers: &mut NodeNumbers,
+    (numbers, outsiders): (&mut Numbers<NodeIndex>, &mut Numbers<SideIndex>),
     live: &Live<'_>,
 ) -> Topology {
     numbers.update(store.bindings().map(|binding| binding.name.as_str()));
+    outsiders.update(store.outsiders().map(|outsider| outsider.name.as_str()));
     let vnets: Vec<VnetRecord> = store.vnets().map(vnet_record).collect();
     let vnet_numbers: HashMap<&str, u32> = vnets
         .iter()
@@ -109,7 +141,7 @@ pub fn topology(
         layout: site.layout,
         locator: site.locator,
         substrate_mtu: site.mtu,
-        ports: ports(site, live.substrate),
+        ports: ports(site, live),
         resolver: live.resolver,
         watch: live.watch.to_vec(),
         entropy: Entropy::Flow,
@@ -117,7 +149,11 @@ pub fn topology(
     };
     let mut hops = HopTable::default();
     topology.hosts = hosts(site, store, live, &mut hops);
+    topology.outsiders = outsider_records(site, store, (numbers, outsiders), live, &mut hops);
     topology.hops = hops.hops;
+    topology.relay = live
+        .relay
+        .and_then(|relay| relay.record(site, store).map(Box::new));
     for (index, host) in topology.hosts.iter().enumerate() {
         if let (false, Some(index)) = (host.locator.is_empty(), HostIndex::new(index as u32)) {
             topology.host_by_locator.insert(host.locator.bits(), index);
@@ -157,9 +193,13 @@ fn vnet_record(vnet: &model::Vnet) -> VnetRecord {
     }
 }
 
-fn ports(site: &Site, substrate: &Substrate) -> Vec<PortRecord> {
-    let own = substrate.own_addresses();
-    let control = site.locator.map(|own| site.layout.control_address(&own));
+fn ports(site: &Site, live: &Live<'_>) -> Vec<PortRecord> {
+    let links = || std::iter::once(live.substrate).chain(live.relay.map(|relay| &relay.link6));
+    let own: Vec<_> = links().flat_map(Substrate::own_addresses).collect();
+    let listened: Vec<_> = links().flat_map(Substrate::own_groups).collect();
+    let control = site
+        .locator
+        .map(|locator| site.layout.control_address(&locator));
     let number = |name: &str| {
         site.ports
             .iter()
@@ -169,21 +209,18 @@ fn ports(site: &Site, substrate: &Substrate) -> Vec<PortRecord> {
     let records = site.ports.iter().enumerate().map(|(index, port)| {
         let index = index as u16;
         let uplink = port.config.role == Role::Uplink;
-        let relay = matches!(port.config.role, Role::Relay4 | Role::Relay6);
         // A tentative address must hear of its duplicates; a duplicate is not ours.
         let addresses = own
             .iter()
             .filter(|own| own.port == index && own.state != AddressState::Duplicate)
             .map(|own| own.interface.address.octets());
-        let groups = substrate
-            .own_groups()
-            .into_iter()
-            .filter(|(port, _)| *port == index);
+        let groups = listened.iter().filter(|(port, _)| *port == index);
+        let tagged = uplink || matches!(port.config.role, Role::Relay4 | Role::Relay6);
         PortRecord {
             name: port.config.name.clone(),
             role: port.config.role,
             mac: port.mac,
-            vlan: port.config.vlan.filter(|_| uplink || relay),
+            vlan: port.config.vlan.filter(|_| tagged),
             own: addresses.chain(control.filter(|_| uplink)).collect(),
             groups: groups.map(|(_, group)| group.octets()).collect(),
             mtu: port.config.mtu,
@@ -212,14 +249,9 @@ struct HopTable {
     places: HashMap<(u16, std::net::Ipv6Addr), u16>,
 }
 
-fn hosts(site: &Site, store: &Store, live: &Live<'_>, hops: &mut HopTable) -> Vec<HostRecord> {
-    let mut records = Vec::new();
-    for (index, host) in store.hosts() {
-        let index = index as usize;
-        if records.len() <= index {
-            records.resize_with(index + 1, vacant_host);
-        }
-        let ecmp = live.substrate.ecmp_for(&host.locator);
+impl HopTable {
+    /// The places of the next hops of each path.
+    fn paths(&mut self, ecmp: &EcmpSlots) -> [u16; PATHS] {
         let mut paths = [NO_HOP; PATHS];
         for (path, slot) in paths.iter_mut().zip(ecmp.slots) {
             let Some(hop) = ecmp.hops.get(usize::from(slot)) else {
@@ -232,20 +264,75 @@ fn hosts(site: &Site, store: &Store, live: &Live<'_>, hops: &mut HopTable) -> Ve
                 ethertype: ethertype::IPV6,
                 len: 0,
             };
-            *path = *hops
-                .places
-                .entry((hop.port, hop.address))
-                .or_insert_with(|| {
-                    hops.hops.push(Hop::new(hop.port, hop.address, &link));
-                    (hops.hops.len() - 1) as u16
-                });
+            let place = self.places.entry((hop.port, hop.address));
+            *path = *place.or_insert_with(|| {
+                self.hops.push(Hop::new(hop.port, hop.address, &link));
+                (self.hops.len() - 1) as u16
+            });
         }
-        let link_mtu = ecmp
-            .hops
-            .iter()
-            .map(|hop| hop.mtu)
-            .min()
-            .unwrap_or(site.mtu);
+        paths
+    }
+}
+
+/// Largest packet that every next hop takes.
+fn link_mtu(site: &Site, ecmp: &EcmpSlots) -> u16 {
+    let least = ecmp.hops.iter().map(|hop| hop.mtu).min();
+    least.unwrap_or(site.mtu).min(site.mtu)
+}
+
+fn outsider_records(
+    site: &Site,
+    store: &Store,
+    (nodes, numbers): (&Numbers<NodeIndex>, &Numbers<SideIndex>),
+    live: &Live<'_>,
+    hops: &mut HopTable,
+) -> Outsiders {
+    let mut outsiders = Outsiders::default();
+    let node_ports = site
+        .ports
+        .iter()
+        .filter(|port| port.config.role == Role::Node);
+    let mtu4 = node_ports
+        .map(|port| port.config.mtu)
+        .min()
+        .unwrap_or(site.mtu);
+    for outsider in store.outsiders() {
+        let vni = store.vnet(&outsider.vnet).map(|vnet| vnet.vni);
+        let (Some(vni), Some(index)) = (vni, numbers.get(&outsider.name)) else {
+            continue;
+        };
+        let ecmp = live.substrate.ecmp_for(&outsider.ipv6);
+        let eam = model::Eam {
+            ipv4: outsider.address,
+            ipv6: outsider.ipv6,
+        };
+        let listed = outsider.nodes.as_ref().map(|names| {
+            let numbers = names.iter().filter_map(|name| nodes.get(name));
+            numbers.collect()
+        });
+        outsiders.add(
+            (index, eam),
+            OutsiderRecord {
+                name: outsider.name.clone(),
+                vni,
+                prefix: outsider.address,
+                nodes: listed,
+                rules: outsider::rules(mtu4, link_mtu(site, &ecmp)),
+                paths: hops.paths(&ecmp),
+            },
+        );
+    }
+    outsiders
+}
+
+fn hosts(site: &Site, store: &Store, live: &Live<'_>, hops: &mut HopTable) -> Vec<HostRecord> {
+    let mut records = Vec::new();
+    for (index, host) in store.hosts() {
+        let index = index as usize;
+        if records.len() <= index {
+            records.resize_with(index + 1, vacant_host);
+        }
+        let ecmp = live.substrate.ecmp_for(&host.locator);
         let path_mtu = live
             .path_mtu
             .get(&host.locator.bits())
@@ -255,8 +342,8 @@ fn hosts(site: &Site, store: &Store, live: &Live<'_>, hops: &mut HopTable) -> Ve
             name: host.name.clone(),
             locator: host.locator,
             checksum_part: checksum::fold(checksum::sum(&host.locator.bits().to_be_bytes())),
-            mtu: site.mtu.min(link_mtu).min(path_mtu),
-            paths,
+            mtu: link_mtu(site, &ecmp).min(path_mtu),
+            paths: hops.paths(&ecmp),
         };
     }
     records

@@ -119,7 +119,10 @@ impl<Po: Pool> Control<Po> {
         let answered = self.answer(&mut replies);
         let now = self.plant.now();
         self.plant.substrate.poll(now);
-        self.plant.collect_substrate(&mut replies);
+        if let Some(relay) = &mut self.plant.relay {
+            relay.poll(now);
+        }
+        self.plant.collect_links(&mut replies);
         self.plant.set_resolver(self.server.has_answerer());
         self.plant.step(&self.store);
         self.send(replies);
@@ -215,6 +218,9 @@ impl<Po: Pool> Control<Po> {
             });
             if port.role == Role::Uplink {
                 self.plant.substrate.link(index as u16, up, now);
+            }
+            if let Some(relay) = &mut self.plant.relay {
+                relay.link(index as u16, up, now);
             }
         }
     }

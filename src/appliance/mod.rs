@@ -21,11 +21,13 @@ mod explain;
 mod gauges;
 #[cfg(feature = "dpdk")]
 mod group;
+mod links;
 pub mod logging;
 pub mod metrics;
 pub mod notify;
 mod path_mtu;
 pub mod plant;
+mod relay;
 #[cfg(feature = "dpdk")]
 mod reload;
 mod reports;

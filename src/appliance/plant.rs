@@ -12,7 +12,7 @@ use crate::datapath::counters::Counters;
 use crate::datapath::topology::Topology;
 use crate::mapping::{
     Domain, HostIndex, InsertError, Key, Mapping, NodeIndex, Participant, Prefix, Publisher,
-    Reader, Target, Writer,
+    Reader, SideIndex, Target, Writer,
 };
 use crate::model::Neighbor;
 use crate::substrate::Substrate;
@@ -20,9 +20,10 @@ use crate::time::Time;
 use crate::wire::address::Prefix4;
 use crate::wire::{Mac, Vni};
 
-use super::compile::{self, Live, NodeNumbers, Site};
+use super::compile::{self, Live, Numbers, Site};
 use super::devices::Devices;
 use super::path_mtu::PathMtus;
+use super::relay::RelayLinks;
 use super::watchers::Watchers;
 
 /// Seconds for which a moved node's packets from its old host are its own.
@@ -33,11 +34,13 @@ pub struct Plant {
     pub(super) site: Site,
     pub(super) settings: String,
     pub(super) substrate: Substrate,
+    pub(super) relay: Option<RelayLinks>,
     pub(super) writer: Writer,
     pub(super) publisher: Publisher<Topology>,
-    pub(super) numbers: NodeNumbers,
-    /// What the table says of our own nodes.
-    locals: HashMap<(Vni, Prefix4), NodeIndex>,
+    pub(super) numbers: Numbers<NodeIndex>,
+    pub(super) outsiders: Numbers<SideIndex>,
+    /// What the table says of our own nodes, and of outsiders.
+    locals: HashMap<(Vni, Prefix4), Target>,
     pub(super) learned: HashMap<NodeIndex, Mac>,
     pub(super) path_mtu: PathMtus,
     pub(super) watchers: Watchers,
@@ -76,6 +79,8 @@ pub struct Parts {
     pub counters: Vec<Arc<Counters>>,
     pub devices: Box<dyn Devices>,
     pub clock: Clock,
+    /// Bits that a neighbour cannot guess.
+    pub seed: u64,
 }
 
 impl std::fmt::Debug for Parts {
@@ -93,11 +98,13 @@ impl Plant {
             publisher: Publisher::new(&parts.domain, Topology::default()),
             reader: parts.writer.readers().reader(),
             participant,
+            relay: RelayLinks::new(&parts.site, parts.seed),
             site: parts.site,
             settings: parts.settings,
             substrate: parts.substrate,
             writer: parts.writer,
-            numbers: NodeNumbers::default(),
+            numbers: Numbers::default(),
+            outsiders: Numbers::default(),
             locals: HashMap::new(),
             learned: HashMap::new(),
             path_mtu: PathMtus::default(),
@@ -156,23 +163,35 @@ impl Plant {
         self.participant.quiescent();
         self.publisher.domain().collect();
         self.dirty |= self.path_mtu.expire(self.now());
-        if self.dirty || self.generation != self.substrate.generation() {
+        if self.dirty || self.generation != self.links_generation() {
             self.publish(store);
         }
+    }
+
+    /// Changes whenever a next hop or own address may have changed.
+    fn links_generation(&self) -> u64 {
+        let relay = self.relay.as_ref().map_or(0, RelayLinks::generation);
+        self.substrate.generation() + relay
     }
 
     /// Compiles and publishes. When too much freed memory waits for a worker
     /// that stands still, the next slice tries again.
     fn publish(&mut self, store: &Store) {
-        self.generation = self.substrate.generation();
+        self.generation = self.links_generation();
         let live = Live {
             substrate: &self.substrate,
+            relay: self.relay.as_ref(),
             learned: &self.learned,
             path_mtu: self.path_mtu.by_locator(),
             watch: self.watchers.filters(),
             resolver: self.resolver,
         };
-        let topology = compile::topology(&self.site, store, &mut self.numbers, &live);
+        let topology = compile::topology(
+            &self.site,
+            store,
+            (&mut self.numbers, &mut self.outsiders),
+            &live,
+        );
         let bytes = size_of::<Topology>()
             + topology.nodes.len() * 256
             + topology.hosts.len() * 128
@@ -189,8 +208,11 @@ impl Plant {
     /// Vnets, hosts, bindings, routes or neighbours have changed.
     pub(super) fn adopt(&mut self, store: &Store) -> Result<(), PlantError> {
         self.adopt_substrate(store)?;
+        self.adopt_relay(store)?;
         let names = store.bindings().map(|binding| binding.name.as_str());
         self.numbers.update(names);
+        let names = store.outsiders().map(|outsider| outsider.name.as_str());
+        self.outsiders.update(names);
         let wanted = self.wanted_locals(store);
         // A node that is gone leaves the table before its number goes.
         let gone: Vec<_> = self
@@ -205,10 +227,10 @@ impl Plant {
         }
         self.forget_learned(store);
         self.publish(store);
-        for (place, node) in wanted {
-            if self.locals.get(&place) != Some(&node) {
-                self.put(place.0, place.1, Mapping::new(Target::Local(node)))?;
-                self.locals.insert(place, node);
+        for (place, target) in wanted {
+            if self.locals.get(&place) != Some(&target) {
+                self.put(place.0, place.1, Mapping::new(target))?;
+                self.locals.insert(place, target);
             }
         }
         Ok(())
@@ -243,7 +265,7 @@ impl Plant {
         Ok(())
     }
 
-    fn wanted_locals(&self, store: &Store) -> HashMap<(Vni, Prefix4), NodeIndex> {
+    fn wanted_locals(&self, store: &Store) -> HashMap<(Vni, Prefix4), Target> {
         let mut wanted = HashMap::new();
         for binding in store.bindings() {
             let vni = store.vnet(&binding.vnet).map(|vnet| vnet.vni);
@@ -254,9 +276,15 @@ impl Plant {
                 address: binding.address,
                 len: 32,
             };
-            wanted.insert((vni, own), node);
+            wanted.insert((vni, own), Target::Local(node));
             for prefix in &binding.prefixes {
-                wanted.insert((vni, *prefix), node);
+                wanted.insert((vni, *prefix), Target::Local(node));
+            }
+        }
+        for outsider in store.outsiders() {
+            let vni = store.vnet(&outsider.vnet).map(|vnet| vnet.vni);
+            if let (Some(vni), Some(index)) = (vni, self.outsiders.get(&outsider.name)) {
+                wanted.insert((vni, outsider.address), Target::Side(index));
             }
         }
         wanted

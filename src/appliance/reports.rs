@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 
 use crate::control::plant::{Plant as PlantTrait, PlantError};
 use crate::control::proto::{
-    Counter, Explain, ExplainReport, NeighborReport, NeighborState, PlantStatus, PortReport, Seen,
-    StatsReport, TraceStart,
+    Counter, Explain, ExplainReport, NeighborReport, NeighborState, PlantStatus, PortReport,
+    RelayState, Seen, StatsReport, TraceStart,
 };
 use crate::control::store::Store;
 use crate::datapath::Drop;
+use crate::link4::{self, Link4};
 use crate::model::Role;
 use crate::node::arp::ArpIgnored;
-use crate::substrate::{Ignored, NeighborState as EngineState};
+use crate::substrate::{Counters as NdCounters, Ignored, NeighborState as EngineState, Substrate};
 use crate::wire::address::Prefix4;
 use crate::wire::{Mac, Vni};
 
@@ -67,6 +68,7 @@ impl PlantTrait for Plant {
         self.worker_counters(&mut counters);
         self.port_counters(&mut counters);
         self.slow_counters(&mut counters);
+        self.ipv4_counters(&mut counters);
         self.table_counters(&mut counters);
         self.rings.report(&mut counters);
         StatsReport {
@@ -80,7 +82,12 @@ impl PlantTrait for Plant {
             let index = index as u16;
             let link = self.devices.link(index);
             let facts = self.devices.facts(index);
-            let own = self.substrate.own_addresses();
+            let own: Vec<_> = self
+                .ipv6_links()
+                .flat_map(Substrate::own_addresses)
+                .collect();
+            let own = own.iter().filter(|own| own.port == index);
+            let relay = self.relay.as_ref().and_then(|relay| relay.own4(index));
             PortReport {
                 name: port.config.name.clone(),
                 role: port.config.role,
@@ -93,9 +100,8 @@ impl PlantTrait for Plant {
                 rx_queues: facts.rx_queues,
                 tx_queues: facts.tx_queues,
                 addresses: own
-                    .iter()
-                    .filter(|own| own.port == index)
                     .map(|own| format!("{} ({:?})", own.interface, own.state).to_lowercase())
+                    .chain(relay)
                     .collect(),
                 counters: self.devices.counters(index).into_iter().collect(),
             }
@@ -110,19 +116,30 @@ impl PlantTrait for Plant {
 
     fn neighbors(&self) -> Vec<NeighborReport> {
         let now = self.now();
-        let views = self
-            .substrate
-            .neighbors()
-            .into_iter()
-            .map(|view| NeighborReport {
-                port: self.port_name(view.port),
-                address: view.address,
-                mac: view.mac,
-                state: neighbor_state(view.state),
-                origin: None,
-                confirmed_ms: view.confirmed.map(|at| now.0.saturating_sub(at.0)),
-            });
-        views.collect()
+        let views = self.ipv6_links().flat_map(Substrate::neighbors);
+        let views = views.map(|view| NeighborReport {
+            port: self.port_name(view.port),
+            address: view.address.into(),
+            mac: view.mac,
+            state: neighbor_state(view.state),
+            origin: None,
+            confirmed_ms: view.confirmed.map(|at| now.0.saturating_sub(at.0)),
+        });
+        let link4 = self.relay.as_ref().and_then(|relay| relay.link4.as_ref());
+        let hops = link4.into_iter().flat_map(Link4::neighbors);
+        let hops = hops.map(|view| NeighborReport {
+            port: self.port_name(view.port),
+            address: std::net::Ipv4Addr::from(view.address).into(),
+            mac: view.mac,
+            state: super::relay::neighbor_state(view.state),
+            origin: None,
+            confirmed_ms: view.confirmed.map(|at| now.0.saturating_sub(at.0)),
+        });
+        views.chain(hops).collect()
+    }
+
+    fn relay_state(&self) -> Option<RelayState> {
+        self.relay.as_ref()?.state(self.topology())
     }
 
     fn settings_toml(&self) -> String {
@@ -254,7 +271,9 @@ impl Plant {
 
     fn slow_counters(&self, out: &mut Counters) {
         let slow = &self.slow;
-        let engine = self.substrate.counters();
+        let sum = |of: fn(&NdCounters) -> u64| -> u64 {
+            self.ipv6_links().map(|link| of(link.counters())).sum()
+        };
         for (name, help, total) in [
             (
                 "arp_answered",
@@ -290,37 +309,37 @@ impl Plant {
             (
                 "nd_accepted",
                 "Frames that the substrate engine acted on.",
-                engine.accepted,
+                sum(|counters| counters.accepted),
             ),
             (
                 "nd_solicitations_sent",
                 "Neighbour solicitations sent.",
-                engine.solicitations_sent,
+                sum(|counters| counters.solicitations_sent),
             ),
             (
                 "nd_advertisements_sent",
                 "Neighbour advertisements sent.",
-                engine.advertisements_sent,
+                sum(|counters| counters.advertisements_sent),
             ),
             (
                 "nd_echo_replies_sent",
                 "ICMPv6 echo replies of the host itself.",
-                engine.echo_replies_sent,
+                sum(|counters| counters.echo_replies_sent),
             ),
             (
                 "nd_listener_reports_sent",
                 "MLD reports sent.",
-                engine.listener_reports_sent,
+                sum(|counters| counters.listener_reports_sent),
             ),
             (
                 "nd_frames_lost",
                 "Frames of the substrate engine without room to wait.",
-                engine.frames_lost,
+                sum(|counters| counters.frames_lost),
             ),
             (
                 "nd_next_hop_failures",
                 "Next hops that stopped answering.",
-                engine.next_hop_failures,
+                sum(|counters| counters.next_hop_failures),
             ),
         ] {
             insert(out, name, help, total);
@@ -333,8 +352,77 @@ impl Plant {
                 out,
                 &format!("nd_ignored_{}", why.name()),
                 why.help(),
-                engine.ignored(*why),
+                self.ipv6_links()
+                    .map(|link| link.counters().ignored(*why))
+                    .sum(),
             );
+        }
+    }
+
+    /// The engines of all links with IPv6.
+    fn ipv6_links(&self) -> impl Iterator<Item = &Substrate> {
+        let relay = self.relay.as_ref().map(|relay| &relay.link6);
+        std::iter::once(&self.substrate).chain(relay)
+    }
+
+    /// What the relay's IPv4 link counts; nothing on an appliance without one.
+    fn ipv4_counters(&self, out: &mut Counters) {
+        let link4 = self.relay.as_ref().and_then(|relay| relay.link4.as_ref());
+        let Some(counters) = link4.map(Link4::counters) else {
+            return;
+        };
+        for (name, help, total) in [
+            (
+                "ipv4_accepted",
+                "Frames of the relay's IPv4 link that its engine acted on.",
+                counters.accepted,
+            ),
+            (
+                "ipv4_requests_sent",
+                "ARP requests to and for the relay's next hop.",
+                counters.requests_sent,
+            ),
+            (
+                "ipv4_replies_sent",
+                "ARP replies for the relay's own address.",
+                counters.replies_sent,
+            ),
+            (
+                "ipv4_announcements_sent",
+                "Announcements of the relay's own address.",
+                counters.announcements_sent,
+            ),
+            (
+                "ipv4_echo_replies_sent",
+                "ICMP echo replies of the relay itself.",
+                counters.echo_replies_sent,
+            ),
+            (
+                "ipv4_errors_sent",
+                "ICMP errors about packets for the relay itself.",
+                counters.errors_sent,
+            ),
+            (
+                "ipv4_conflicts",
+                "Claims of others to the relay's own IPv4 address.",
+                counters.conflicts,
+            ),
+            (
+                "ipv4_frames_lost",
+                "Frames of the IPv4 engine without room to wait.",
+                counters.frames_lost,
+            ),
+            (
+                "ipv4_next_hop_failures",
+                "Times that the relay's IPv4 next hop stopped answering.",
+                counters.next_hop_failures,
+            ),
+        ] {
+            insert(out, name, help, total);
+        }
+        for why in link4::Ignored::ALL {
+            let name = format!("ipv4_ignored_{}", why.name());
+            insert(out, &name, why.help(), counters.ignored(*why));
         }
     }
 }

@@ -249,6 +249,7 @@ fn assemble(
         counters: blocks.clone(),
         devices: Box::new(DpdkDevices::new(built.ports, built.pools)),
         clock: clock.clone(),
+        seed: random(),
     })?;
     let store = load_state(path, &config, &mut plant, recovered)?;
     let ring = config.limits.ring as usize;

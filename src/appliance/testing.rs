@@ -51,6 +51,7 @@ pub(super) fn host_r(vnet: &str) -> (Plant, Store) {
         counters: Vec::new(),
         devices: Box::new(Idle),
         clock: Clock::manual().0,
+        seed: 1,
     })
     .unwrap();
     let limits = store::Limits::default();

@@ -186,8 +186,13 @@ pub(super) fn step(stage: &str, verdict: &str) -> Step {
 pub(super) fn outcome(result: &Result<Outcome, Exit>) -> &'static str {
     match result {
         Ok(Outcome::Send { .. }) => "sent",
-        Ok(Outcome::Split(_)) => "fragmented",
-        Err(Exit::Drop(why) | Exit::Refuse { why, .. }) => why.name(),
+        Ok(Outcome::Split(_) | Outcome::Cut(_)) => "fragmented",
+        Err(
+            Exit::Drop(why)
+            | Exit::Refuse { why, .. }
+            | Exit::Tell { why, .. }
+            | Exit::Foreign { why },
+        ) => why.name(),
         Err(Exit::Pass { .. }) => "passed",
         Err(Exit::Punt(_)) => "punted",
         Err(Exit::Hold { .. }) => "held",

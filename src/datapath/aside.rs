@@ -5,13 +5,17 @@
 
 use std::time::Duration;
 
+use arrayvec::ArrayVec;
+
 use crate::mapping::{Key, NodeIndex};
 use crate::packet::{Meta, Packet};
 use crate::port::{Burst, Pool, Port};
+use crate::siit::rfc7915::Reply;
 use crate::wire::ethernet::{self, ethertype};
 use crate::wire::{icmpv6, ipv4, ipv6, protocol};
 
 use super::classify;
+use super::cut::MOST_PIECES;
 use super::fragment::Cutting;
 use super::hold::{Held, Waiting};
 use super::lane::{Lane, walk_of};
@@ -19,7 +23,7 @@ use super::record::{Record, Recorder};
 use super::rewrite::Cut;
 use super::trace::{self, Tracer};
 use super::wiring::{Notice, Punted};
-use super::{BURST, Context, Drop, Exit, Outcome, Party, Punt};
+use super::{BURST, Context, Drop, Exit, Outcome, Party, Punt, cut, translate};
 
 /// How often waiting packets are tried again.
 const RETRY: Duration = Duration::from_millis(1);
@@ -84,7 +88,7 @@ impl<Io: Port, Po: Pool<Packet = Io::Packet>> Lane<Io, Po> {
     pub(super) fn punt(&mut self, packet: Io::Packet, meta: &Meta, what: Punt, now: u64) {
         let bucket = match what {
             Punt::Arp { node } => node.index(),
-            Punt::Substrate | Punt::SubstrateError => {
+            Punt::Substrate | Punt::SubstrateError | Punt::Relay => {
                 // Pings and errors have a bucket apart, so that no flood of
                 // them silences neighbour discovery.
                 let other = usize::from(!is_neighbor_discovery(&packet));
@@ -159,6 +163,58 @@ impl<Io: Port, Po: Pool<Packet = Io::Packet>> Lane<Io, Po> {
             mtu,
             packet,
         }) {
+            Ok(()) => self.counters.refused.add(1),
+            Err(_) => self.counters.miss_lost.add(1),
+        }
+    }
+
+    /// Cuts a packet of the relay's and translates the pieces.
+    pub(super) fn cut(
+        &mut self,
+        cx: &Context<'_>,
+        packet: Io::Packet,
+        meta: Meta,
+        what: translate::Cut,
+        now: u64,
+    ) {
+        let mut pieces = ArrayVec::<_, MOST_PIECES>::new();
+        let made = cut::cut(cx, &packet, what, &mut self.pool, &mut pieces);
+        match made {
+            Ok(port) => {
+                self.counters.fragmented.add(1);
+                self.counters
+                    .generated
+                    .add(pieces.len().saturating_sub(1) as u64);
+                for piece in pieces {
+                    self.send(port, piece);
+                }
+            }
+            // The pieces that were made are of no use without the rest.
+            Err(exit) => self.apply(cx, packet, meta, Err(exit), now),
+        }
+    }
+
+    /// Tells control of a packet that the relay dropped, for its sender or for
+    /// the log.
+    pub(super) fn tell_sender(
+        &mut self,
+        cx: &Context<'_>,
+        packet: Io::Packet,
+        meta: &Meta,
+        (why, reply): (Drop, Option<Reply>),
+        now: u64,
+    ) {
+        let rate = cx.topology.relay().map(|relay| relay.icmp_rate);
+        if !rate.is_some_and(|rate| self.relay_limit.allow(meta.port, rate, now)) {
+            return;
+        }
+        let notice = Notice::RelayRefused {
+            why,
+            reply,
+            port: meta.port,
+            packet,
+        };
+        match self.ends.notices.push(notice) {
             Ok(()) => self.counters.refused.add(1),
             Err(_) => self.counters.miss_lost.add(1),
         }
@@ -243,12 +299,15 @@ fn end_of_wait(why: Drop, whose: Party) -> Exit {
     }
 }
 
-/// Whether an IPv6 frame is of the messages without which a link is dead. No
+/// Whether a frame is of the messages without which a link is dead. No
 /// router passes them on (RFC 4861 section 3.1), so a flood of them comes from
 /// the link itself.
 fn is_neighbor_discovery<P: Packet>(packet: &P) -> bool {
     let head = packet.head();
     let rest = ethernet::Header::parse(head).and_then(|link| head.get(link.len..));
+    if ethernet::Header::parse(head).is_some_and(|link| link.ethertype == ethertype::ARP) {
+        return true;
+    }
     rest.is_some_and(|rest| {
         let kind = rest.get(ipv6::HEADER_LEN + icmpv6::field::TYPE);
         rest.get(ipv6::field::NEXT_HEADER) == Some(&protocol::ICMPV6)

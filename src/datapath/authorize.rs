@@ -65,7 +65,7 @@ pub fn to_arrive<'a>(
     source: Found,
 ) -> Result<Verified<'a>, Exit> {
     if it.source_vni != it.vni {
-        return Err(Drop::Denied.into());
+        return Err(stranger(cx, it, Drop::Denied));
     }
     let came_from = cx.topology.layout.locator(&it.packet.words.src);
     let host_is = |host: HostIndex| {
@@ -110,7 +110,16 @@ fn unproven(cx: &Context<'_>, it: &Incoming, came_from: u128, why: Drop) -> Exit
             key: Key::new(it.source_vni.0, it.packet.src().0),
             whose: Party::host(host),
         },
-        _ => why.into(),
+        _ => stranger(cx, it, why),
+    }
+}
+
+/// A source that is no host's: an outsider's flow label can look like ours.
+#[cold]
+fn stranger(cx: &Context<'_>, it: &Incoming, why: Drop) -> Exit {
+    match cx.topology.outsiders.find(it.vni, &it.packet.words.src) {
+        Some(_) => Exit::Foreign { why },
+        None => why.into(),
     }
 }
 

@@ -126,7 +126,7 @@ pub fn from_substrate<P: Packet>(
         .head()
         .get(it.link.len + ipv6::HEADER_LEN..)
         .unwrap_or(&[]);
-    let packet = siit::Arrived::after(ip, rest)?;
+    let packet = siit::Arrived::after(ip, rest).map_err(|why| foreign(cx, &ip, why))?;
     Ok(Incoming {
         l3: it.link.len as u16,
         source_vni: Vni(layout.vni(&ip.src)),
@@ -154,6 +154,21 @@ fn to_the_host(
         return Exit::Punt(Punt::Substrate);
     }
     other(port, Drop::NotForUs)
+}
+
+/// What no host of ours would have sent: an outsider may have.
+#[cold]
+fn foreign(cx: &Context<'_>, ip: &ipv6::Words, why: siit::Refusal) -> Exit {
+    let exit = Exit::from(why);
+    let vni = Vni(cx.topology.layout.vni(&ip.dst));
+    match exit {
+        // Errors of routers on the way to an outsider are control's, as all
+        // are, because they come from anywhere and are limited in rate.
+        Exit::Punt(_) if cx.topology.outsiders.find(vni, &ip.src).is_none() => exit,
+        Exit::Punt(_) => Exit::Foreign { why: Drop::Denied },
+        Exit::Drop(why) => Exit::Foreign { why },
+        exit => exit,
+    }
 }
 
 #[cold]

@@ -64,6 +64,29 @@ drops! {
     /// Flow label with the reserved mode.
     LabelInvalid => "label_invalid",
 
+    /// TTL or hop limit used up on the way; the sender is told.
+    TtlExceeded => "ttl_exceeded",
+    /// IPv6 routing header with segments left.
+    SegmentsLeft => "segments_left",
+    /// IPv6 extension headers that do not add up.
+    BadExtensions => "bad_extensions",
+    /// Fragment in which extension headers continue.
+    FragmentedExtensions => "fragmented_extensions",
+    /// First fragment that ends within its transport header.
+    FirstFragmentShort => "first_fragment_short",
+    /// UDP over IPv4 without a checksum, and `udp_zero_checksum` is `drop`.
+    UdpZeroChecksum => "udp_zero_checksum",
+    /// Fragment of UDP over IPv4 without a checksum, which nobody can compute.
+    UdpZeroFragment => "udp_zero_fragment",
+    /// ICMP type or code that the other family does not have.
+    IcmpType => "icmp_type",
+    /// Fragmented ICMP: its checksum cannot be translated.
+    IcmpFragment => "icmp_fragment",
+    /// ICMP error whose quoted packet cannot be translated.
+    InnerUntranslatable => "inner_untranslatable",
+    /// ICMP error about an ICMP error.
+    InnerError => "inner_error",
+
     // classify
     /// IPv6 from a node: vnets carry IPv4.
     EthertypeIpv6 => "ethertype_ipv6",
@@ -105,6 +128,16 @@ drops! {
     OutsideVnet => "outside_vnet",
 
     // resolve
+    /// Source address that names no single host.
+    IllegalSource => "illegal_source",
+    /// Destination address that names no single host.
+    IllegalDestination => "illegal_destination",
+    /// Neither an explicit mapping nor the prefix covers the source.
+    SourceUnmapped => "source_unmapped",
+    /// Neither an explicit mapping nor the prefix covers the destination.
+    DestinationUnmapped => "destination_unmapped",
+    /// Source or destination is on a deny list.
+    AddressDenied => "address_denied",
     /// No mapping for the destination.
     NoMapping => "no_mapping",
     /// The destination's mapping has expired.

@@ -84,7 +84,7 @@ impl<'a, P: Packet> Cutting<'a, P> {
         match rewrite::to_substrate(self.cx, &mut packet, &permitted, host) {
             Ok(Outcome::Send { port, .. }) => Ok((port, packet)),
             Err(Exit::Drop(why) | Exit::Refuse { why, .. }) => Err(why),
-            Ok(Outcome::Split(_)) | Err(_) => Err(Drop::TooBig),
+            Ok(Outcome::Split(_) | Outcome::Cut(_)) | Err(_) => Err(Drop::TooBig),
         }
     }
 }

@@ -15,12 +15,12 @@ use crate::port::{Burst, Pool, Port};
 
 use super::counters::Counters;
 use super::hold::Holds;
-use super::limit::Limiter;
+use super::limit::{Limiter, RelayLimit};
 use super::record::{Record, Recorder, Slots};
 use super::trace::{self, Tracer};
 use super::wiring::{Outgoing, WorkerEnds};
 use super::worker::Settings;
-use super::{BURST, Context, Drop, Exit, FreshIds, Outcome, Results};
+use super::{BURST, Context, Drop, Exit, FreshIds, Outcome, Results, relay};
 
 /// What the worker holds alone.
 pub(super) struct Lane<Io: Port, Po> {
@@ -35,6 +35,7 @@ pub(super) struct Lane<Io: Port, Po> {
     pub(super) punt_limit: Limiter,
     pub(super) miss_limit: Limiter,
     pub(super) icmp_limit: Limiter,
+    pub(super) relay_limit: RelayLimit,
     pub(super) counters: Arc<Counters>,
     pub(super) clock: Clock,
     pub(super) fresh: FreshIds,
@@ -166,10 +167,15 @@ impl<Io: Port, Po: Pool<Packet = Io::Packet>> Lane<Io, Po> {
             }
             Err(Exit::Pass { port }) => self.send(port, packet),
             Ok(Outcome::Split(cut)) => self.split(cx, &packet, cut),
-            Err(Exit::Drop(why)) => self.counters.count(why),
+            Ok(Outcome::Cut(cut)) => self.cut(cx, packet, meta, cut, now),
+            Err(Exit::Drop(why) | Exit::Foreign { why }) => self.counters.count(why),
             Err(Exit::Refuse { why, node, mtu }) => {
                 self.counters.count(why);
                 self.refuse(packet, why, node, mtu, now);
+            }
+            Err(Exit::Tell { why, reply }) => {
+                self.counters.count(why);
+                self.tell_sender(cx, packet, &meta, (why, reply), now);
             }
             Err(Exit::Punt(what)) => self.punt(packet, &meta, what, now),
             Err(Exit::Hold { why, key, whose }) => {
@@ -304,6 +310,8 @@ pub(super) fn walk_of<P: Packet, T: Tracer>(
     {
         Some((Role::Node, _)) => super::outbound(cx, packets, metas, tracer),
         Some((Role::Uplink, _)) => super::inbound(cx, packets, metas, tracer),
+        Some((Role::Relay4, _)) => relay::to_ipv6(cx, packets, metas, tracer),
+        Some((Role::Relay6, _)) => relay::to_ipv4(cx, packets, metas, tracer),
         // What a routing daemon sends leaves by its uplink as it is.
         Some((Role::Exception, Some(uplink))) => packets
             .iter()

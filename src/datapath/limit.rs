@@ -1,11 +1,27 @@
 //! Rate limits of what workers send to the control thread: token buckets, one
 //! per node and per port, so that a scan by one node starves nobody else.
 
+use crate::model::IcmpRate;
+
 /// Refilled at `rate` a second, holding at most `burst`.
 #[derive(Clone, Copy, Debug)]
 struct Bucket {
     tokens: u32,
     refilled: u64,
+}
+
+impl Bucket {
+    fn take(&mut self, burst: u32, ticks_per_token: u64, now: u64) -> bool {
+        let earned = now.saturating_sub(self.refilled) / ticks_per_token;
+        if earned > 0 {
+            self.refilled += earned * ticks_per_token;
+            let earned = earned.min(u64::from(u32::MAX)) as u32;
+            self.tokens = burst.min(self.tokens.saturating_add(earned));
+        }
+        let allowed = self.tokens > 0;
+        self.tokens -= u32::from(allowed);
+        allowed
+    }
 }
 
 /// Buckets by index, all of one rate. The memory is taken once.
@@ -33,19 +49,40 @@ impl Limiter {
     /// buckets shares the last.
     pub fn allow(&mut self, index: usize, now: u64) -> bool {
         let last = self.buckets.len() - 1;
-        let bucket = &mut self.buckets[index.min(last)];
-        let earned = now.saturating_sub(bucket.refilled) / self.ticks_per_token;
-        if earned > 0 {
-            bucket.refilled += earned * self.ticks_per_token;
-            bucket.tokens = self.burst.min(
-                bucket
-                    .tokens
-                    .saturating_add(earned.min(u64::from(u32::MAX)) as u32),
-            );
+        self.buckets[index.min(last)].take(self.burst, self.ticks_per_token, now)
+    }
+}
+
+/// Rate of the relay's own ICMP errors, by port. The rate is a setting that
+/// changes while the appliance runs, so it comes with the question.
+#[derive(Debug)]
+pub struct RelayLimit {
+    buckets: Box<[Bucket]>,
+    hz: u64,
+}
+
+impl RelayLimit {
+    pub fn new(ports: usize, hz: u64) -> RelayLimit {
+        let bucket = Bucket {
+            tokens: 0,
+            refilled: 0,
+        };
+        RelayLimit {
+            buckets: vec![bucket; ports].into_boxed_slice(),
+            hz,
         }
-        let allowed = bucket.tokens > 0;
-        bucket.tokens -= u32::from(allowed);
-        allowed
+    }
+
+    /// Takes a token of the port's bucket, which holds those of a second.
+    pub fn allow(&mut self, port: u16, rate: IcmpRate, now: u64) -> bool {
+        let Some(bucket) = self.buckets.get_mut(usize::from(port)) else {
+            return false;
+        };
+        match rate {
+            IcmpRate::Unlimited => true,
+            IcmpRate::PerSecond(0) => false,
+            IcmpRate::PerSecond(rate) => bucket.take(rate, (self.hz / u64::from(rate)).max(1), now),
+        }
     }
 }
 

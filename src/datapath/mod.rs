@@ -15,19 +15,23 @@ mod aside;
 pub mod authorize;
 pub mod classify;
 pub mod counters;
+mod cut;
 pub mod drop;
 pub mod fragment;
 pub mod hold;
 mod lane;
 pub mod limit;
+pub mod outsider;
 pub mod parse;
 pub mod record;
+pub mod relay;
 pub mod resolve;
 pub mod results;
 pub mod rewrite;
 pub mod tell;
 pub mod topology;
 pub mod trace;
+pub mod translate;
 pub mod watch;
 pub mod wiring;
 pub mod worker;
@@ -110,6 +114,9 @@ pub enum Outcome {
     /// Untouched, but larger than the path to the host takes: to be cut and
     /// each piece rewritten.
     Split(rewrite::Cut),
+    /// Larger than what lies ahead takes, and to be cut before or after it is
+    /// translated to the letter of RFC 7915.
+    Cut(translate::Cut),
 }
 
 /// How a packet leaves the walk early.
@@ -121,6 +128,17 @@ pub enum Exit {
         why: Drop,
         node: NodeIndex,
         mtu: u16,
+    },
+    /// The relay's: dropped, and whoever sent it is told this by ICMP, if
+    /// anything; it is logged in any case.
+    Tell {
+        why: Drop,
+        reply: Option<siit::rfc7915::Reply>,
+    },
+    /// For a node of ours, and not from a host of ours: an outsider's, or
+    /// nobody's, which is what `why` says. Ends in no walk.
+    Foreign {
+        why: Drop,
     },
     /// Not ours: unchanged out of another port (an uplink's exception port).
     Pass {
@@ -209,6 +227,8 @@ pub enum Punt {
     Substrate,
     /// An ICMPv6 error about a packet that a node of ours sent.
     SubstrateError,
+    /// ARP, neighbour discovery or anything else for the relay itself.
+    Relay,
 }
 
 /// Node -> substrate, or to another node of this host. All packets came in by
@@ -263,7 +283,7 @@ pub fn inbound<P: Packet, T: Tracer>(
     let mut results = Results::default();
     let mut asked = Asked::new();
     let port = port_of(cx, metas);
-    for (i, (packet, meta)) in packets.iter().zip(metas).enumerate() {
+    for (i, (packet, meta)) in packets.iter_mut().zip(metas).enumerate() {
         tracer.packet(i, meta, packet);
         let incoming = tracer
             .see(i, Stage::Parse, parse::from_substrate(packet))
@@ -273,6 +293,11 @@ pub fn inbound<P: Packet, T: Tracer>(
             });
         match incoming {
             Ok(incoming) => asked.push((i, incoming)),
+            Err(Exit::Foreign { why }) => {
+                let ended = from_outside(cx, packet, why, i);
+                tracer.done(i, packet, &ended);
+                results.set(i, ended);
+            }
             Err(exit) => end(tracer, &mut results, i, packet, exit),
         }
     }
@@ -284,10 +309,27 @@ pub fn inbound<P: Packet, T: Tracer>(
             .see(i, Stage::Authorize, verdict)
             .and_then(|it| tracer.see(i, Stage::Resolve, resolve::inward(cx, it, *destination)))
             .and_then(|it| tracer.see(i, Stage::Rewrite, rewrite::inward(cx, packet, it, i)));
+        let result = match result {
+            Err(Exit::Foreign { why }) => from_outside(cx, packet, why, i),
+            result => result,
+        };
         tracer.done(i, packet, &result);
         results.set(i, result);
     }
     results
+}
+
+/// A packet that no host of ours sent: an outsider's, or dropped for this
+/// reason.
+#[cold]
+fn from_outside<P: Packet>(
+    cx: &Context<'_>,
+    packet: &mut P,
+    why: Drop,
+    i: usize,
+) -> Result<Outcome, Exit> {
+    let id = cx.fresh.of(i);
+    outsider::inward(cx, packet, id).unwrap_or(Err(why.into()))
 }
 
 /// The one port that all packets of a burst came in by.

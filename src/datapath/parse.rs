@@ -117,7 +117,7 @@ fn wants_source_route(bytes: &[u8], header_len: u8) -> Result<bool, Drop> {
 }
 
 #[cold]
-fn malformed<P: Packet>(packet: &P, why: ipv4::Malformed) -> Drop {
+pub(super) fn malformed<P: Packet>(packet: &P, why: ipv4::Malformed) -> Drop {
     match why {
         ipv4::Malformed::TooShort => short(packet),
         ipv4::Malformed::BadVersion => Drop::BadVersion,
@@ -140,7 +140,7 @@ fn announces_options<P: Packet>(packet: &P) -> bool {
 
 /// Too short, or only the first segment is?
 #[cold]
-fn short<P: Packet>(packet: &P) -> Drop {
+pub(super) fn short<P: Packet>(packet: &P) -> Drop {
     if packet.total_len() > packet.head().len() {
         Drop::HeadersSplit
     } else {

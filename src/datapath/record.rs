@@ -197,7 +197,10 @@ impl<S: FnMut(&Record)> Tracer for Recorder<'_, S> {
     }
 
     fn done<P: Packet>(&mut self, i: usize, packet: &P, result: &Result<Outcome, Exit>) {
-        let dropped = matches!(result, Err(Exit::Drop(_) | Exit::Refuse { .. }));
+        let dropped = matches!(
+            result,
+            Err(Exit::Drop(_) | Exit::Refuse { .. } | Exit::Tell { .. })
+        );
         let filters = self.filters;
         let Some(record) = self.watched(i) else {
             return;

@@ -2,7 +2,7 @@
 //! a node here. The table is asked for the whole burst at once, so that its
 //! cache misses overlap.
 
-use crate::mapping::{Found, HostIndex, Key, NodeIndex, Target};
+use crate::mapping::{Found, HostIndex, Key, NodeIndex, SideIndex, Target};
 use crate::wire::{Vaddr, Vni};
 
 use super::authorize::{Permitted, Verified};
@@ -23,6 +23,7 @@ pub struct Onward<'a> {
 pub enum Place<'a> {
     Host(HostIndex),
     Node(NodeIndex, &'a NodeRecord),
+    Outsider(SideIndex),
 }
 
 /// Which of our nodes a substrate packet is for.
@@ -89,7 +90,8 @@ pub fn onward<'a>(
             None => return Err(Drop::NotLocal.into()),
         },
         Target::Blackhole => return Err(Drop::Blackholed.into()),
-        Target::Refused | Target::Side(_) => return Err(refused(it, Drop::Denied)),
+        Target::Side(outsider) => Place::Outsider(outsider),
+        Target::Refused => return Err(refused(it, Drop::Denied)),
     };
     Ok(Onward { sent: it, to })
 }

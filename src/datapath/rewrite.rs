@@ -12,7 +12,7 @@ use crate::wire::{Saddr, Vaddr, Vni, flow, ipv4};
 use super::authorize::Permitted;
 use super::resolve::{Inward, Onward, Place};
 use super::topology::{HostRecord, NodeRecord};
-use super::{Context, Drop, Exit, Outcome, Party};
+use super::{Context, Drop, Exit, Outcome, Party, outsider};
 
 /// A packet that is to be cut, and where it goes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -40,6 +40,7 @@ pub fn onward<P: Packet>(
     match it.to {
         Place::Host(host) => to_host(cx, packet, it.sent, host),
         Place::Node(node, record) => to_neighbor(cx, packet, it.sent, (node, record)),
+        Place::Outsider(outsider) => outsider::outward(cx, packet, it.sent, outsider),
     }
 }
 
@@ -217,7 +218,11 @@ fn restore<P: Packet>(
 /// The link header of what `node` gets from `source`; waits if the node's
 /// hardware address is not known.
 #[inline(always)]
-fn link_to(node: &NodeRecord, index: NodeIndex, source: Vaddr) -> Result<ethernet::Header, Exit> {
+pub(super) fn link_to(
+    node: &NodeRecord,
+    index: NodeIndex,
+    source: Vaddr,
+) -> Result<ethernet::Header, Exit> {
     let Some(destination) = node.mac else {
         return Err(mac_unknown(node.vni, node.vaddr, index));
     };
@@ -251,7 +256,7 @@ fn replace_link<P: Packet>(packet: &mut P, l3: usize, link: &ethernet::Header) -
 
 /// Moves the packet's first byte outward by `n`, or inward if `n` is negative.
 #[inline(always)]
-fn move_front<P: Packet>(packet: &mut P, n: isize) -> Result<(), NoRoom> {
+pub(super) fn move_front<P: Packet>(packet: &mut P, n: isize) -> Result<(), NoRoom> {
     if n >= 0 {
         packet.prepend(n as usize)
     } else {

@@ -91,6 +91,9 @@ impl Tell for Onward<'_> {
                 Some(host) => write!(out, "host {} {}", host.name, host.locator),
                 None => out.write_str("a host that is gone"),
             },
+            Place::Outsider(outsider) => {
+                write!(out, "outsider {}", topology.outsiders.name(outsider))
+            }
         }
     }
 }
@@ -116,6 +119,7 @@ impl Tell for Outcome {
                 write!(out, "out of port {}{options}", port_name(topology, *port))
             }
             Outcome::Split(_) => out.write_str("cut into pieces, each rewritten"),
+            Outcome::Cut(_) => out.write_str("cut into pieces, each translated"),
         }
     }
 }
@@ -133,6 +137,10 @@ impl Tell for Exit {
             Exit::Punt(Punt::SubstrateError) => {
                 out.write_str("an error of the substrate, for the control thread")
             }
+            Exit::Punt(Punt::Relay) => out.write_str("for the relay itself"),
+            Exit::Tell { why, reply: None } => write!(out, "drop {why}, logged: {}", why.help()),
+            Exit::Tell { why, .. } => write!(out, "drop {why}, sender told: {}", why.help()),
+            Exit::Foreign { .. } => out.write_str("not from a host"),
             Exit::Hold { why, .. } => write!(out, "waits, then drop {why}: {}", why.help()),
         }
     }

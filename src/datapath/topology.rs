@@ -9,9 +9,12 @@ use std::net::Ipv6Addr;
 
 use hashbrown::HashMap;
 
+use super::outsider::Outsiders;
 use super::watch::Filter;
 use crate::mapping::{HostIndex, NodeIndex};
-use crate::model::{Dscp, Mode, Role, Verify};
+use crate::model::{Dscp, IcmpRate, Mode, Role, Verify};
+use crate::siit::address_map::AddressMap;
+use crate::siit::rfc7915::{self, Rules};
 use crate::wire::address::Prefix4;
 use crate::wire::ethernet;
 use crate::wire::virtual_mac::Family;
@@ -39,6 +42,9 @@ pub struct Topology {
     pub learning: bool,
     /// A fixed value of the flow label's entropy, for byte-exact tests.
     pub entropy: Entropy,
+    pub outsiders: Outsiders,
+    /// The SIIT relay, if the appliance is one.
+    pub relay: Option<Box<RelayRecord>>,
 }
 
 /// What fills the 9 bits of the flow label that spread flows over paths.
@@ -255,7 +261,43 @@ impl Hop {
     }
 }
 
+/// What the relay's walks need.
+#[derive(Debug, Clone)]
+pub struct RelayRecord {
+    pub rules: Rules,
+    pub addresses: AddressMap,
+    /// Own address of the IPv4 side; that of the IPv6 side is its port's.
+    pub own4: Vaddr,
+    /// Broadcast address of the IPv4 side's link.
+    pub broadcast4: Vaddr,
+    /// `None` while the next hop's hardware address is not known.
+    pub hop4: Option<Hop>,
+    pub hop6: Option<Hop>,
+    /// Largest IPv6 packet that an IPv4 packet may become uncut, if it may be
+    /// cut.
+    pub uncut6: u16,
+    pub icmp_rate: IcmpRate,
+}
+
+impl RelayRecord {
+    /// What the engine reads beside a packet.
+    #[inline]
+    pub fn engine(&self, id: u16, hairpinned: bool) -> rfc7915::Context<'_, AddressMap> {
+        rfc7915::Context {
+            rules: &self.rules,
+            addresses: &self.addresses,
+            id,
+            hairpinned,
+        }
+    }
+}
+
 impl Topology {
+    #[inline]
+    pub fn relay(&self) -> Option<&RelayRecord> {
+        self.relay.as_deref()
+    }
+
     #[inline]
     pub fn port(&self, index: u16) -> Option<&PortRecord> {
         self.ports.get(usize::from(index))

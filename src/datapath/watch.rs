@@ -66,6 +66,12 @@ impl Glance {
                     _ => ipv4::Header::parse_unchecked(rest).map(|ip| (ip.src, ip.dst)),
                 };
             }
+            ethertype::IPV4 | ethertype::ARP if port.role == Role::Relay4 => {
+                glance.ends = match link.ethertype {
+                    ethertype::ARP => arp_ends(rest),
+                    _ => ipv4::Header::parse_unchecked(rest).map(|ip| (ip.src, ip.dst)),
+                };
+            }
             ethertype::IPV6 => {
                 let Ok(ip) = ipv6::Header::parse_quoted(rest) else {
                     return glance;

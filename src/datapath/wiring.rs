@@ -8,6 +8,7 @@ use crossbeam_utils::CachePadded;
 use rtrb::{Consumer, Producer, RingBuffer};
 
 use crate::mapping::{Key, NodeIndex};
+use crate::siit::rfc7915::Reply;
 
 use super::counters::Counter;
 use super::record::Record;
@@ -36,6 +37,14 @@ pub enum Notice<P> {
         why: Drop,
         node: NodeIndex,
         mtu: u16,
+        packet: P,
+    },
+    /// The relay dropped a packet; whoever sent it is to be told this, if
+    /// anything.
+    RelayRefused {
+        why: Drop,
+        reply: Option<Reply>,
+        port: u16,
         packet: P,
     },
     /// A node sent from this hardware address, and none was known.

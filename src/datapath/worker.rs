@@ -40,7 +40,7 @@ use crate::port::{Burst, Pool, Port};
 use super::counters::Counters;
 use super::hold::{HoldLimits, Holds};
 use super::lane::Lane;
-use super::limit::Limiter;
+use super::limit::{Limiter, RelayLimit};
 use super::record::Slots;
 use super::topology::Topology;
 use super::wiring::WorkerEnds;
@@ -130,6 +130,7 @@ impl<Io: Port, Po: Pool<Packet = Io::Packet>> Worker<Io, Po> {
                     settings.icmp_rate,
                     clock.hz(),
                 ),
+                relay_limit: RelayLimit::new(ports.len(), clock.hz()),
                 fresh: FreshIds::new(settings.index, settings.workers),
                 next_retry: 0,
                 slots: Slots::default(),

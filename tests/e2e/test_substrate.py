@@ -198,7 +198,7 @@ class RoutingDaemon(Case):
         ):
             with self.subTest(source=source):
                 got = self.world.transfer(
-                    source, target, address, octets, port=179, family=socket.AF_INET6
+                    source, target, address, octets, port=179
                 )
                 self.assertEqual(got, octets)
 

@@ -316,13 +316,17 @@ class World:
         net.eventually(lambda: not find(), 3.0)
         return find()
 
-    def transfer(
-        self, source, target, address, octets, port=5001, timeout=60.0, family=socket.AF_INET
-    ):
-        """Sends bytes over TCP from one node to another; what arrived."""
-        server = self.net.socket(target, family, socket.SOCK_STREAM)
+    def transfer(self, source, target, address, octets, port=5001, timeout=60.0, at=None):
+        """Sends bytes over TCP from one node to another; what arrived. `at` is
+        the address where the target listens, if the source knows it by another."""
+
+        def family(of):
+            return socket.AF_INET6 if ":" in of else socket.AF_INET
+
+        at = at or address
+        server = self.net.socket(target, family(at), socket.SOCK_STREAM)
         server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        server.bind((address, port))
+        server.bind((at, port))
         server.listen(1)
         server.settimeout(timeout)
         got = bytearray()
@@ -336,7 +340,7 @@ class World:
 
         thread = threading.Thread(target=receive, daemon=True)
         thread.start()
-        client = self.net.socket(source, family, socket.SOCK_STREAM)
+        client = self.net.socket(source, family(address), socket.SOCK_STREAM)
         client.settimeout(timeout)
         with client, server:
             client.connect((address, port))

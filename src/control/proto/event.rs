@@ -1,7 +1,7 @@
 //! What the appliance says without being asked: notifications of method
 //! `event` whose params carry a `topic`.
 
-use std::net::Ipv6Addr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use serde::{Deserialize, Serialize};
 
@@ -86,7 +86,7 @@ pub enum Event {
     },
     Neighbor {
         port: String,
-        address: Ipv6Addr,
+        address: IpAddr,
         state: NeighborState,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         mac: Option<Mac>,

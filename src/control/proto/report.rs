@@ -1,7 +1,7 @@
 //! What the appliance tells about itself: the replies of the reading methods.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
@@ -148,7 +148,7 @@ pub enum NeighborState {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NeighborReport {
     pub port: String,
-    pub address: Ipv6Addr,
+    pub address: IpAddr,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mac: Option<Mac>,
     pub state: NeighborState,

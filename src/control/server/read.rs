@@ -5,6 +5,8 @@ use serde_json::value::RawValue;
 use super::Server;
 use super::dispatch::params;
 use super::write::{Answer, result};
+use std::net::IpAddr;
+
 use crate::control::events;
 use crate::control::plant::Plant;
 use crate::control::proto::{self, *};
@@ -244,7 +246,9 @@ fn gone() -> Error {
 fn neighbors(store: &Store, plant: &impl Plant) -> Vec<NeighborReport> {
     let mut all = plant.neighbors();
     for live in &mut all {
-        live.origin = store.neighbor_origin(&live.port, live.address);
+        if let IpAddr::V6(address) = live.address {
+            live.origin = store.neighbor_origin(&live.port, address);
+        }
     }
     for wanted in store.neighbors() {
         if !all
@@ -253,7 +257,7 @@ fn neighbors(store: &Store, plant: &impl Plant) -> Vec<NeighborReport> {
         {
             all.push(NeighborReport {
                 port: wanted.port.clone(),
-                address: wanted.address,
+                address: wanted.address.into(),
                 mac: Some(wanted.mac),
                 state: NeighborState::Permanent,
                 origin: store.neighbor_origin(&wanted.port, wanted.address),

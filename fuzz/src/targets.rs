@@ -1,0 +1,244 @@
+//! What is fuzzed, and what must hold for any bytes. The same functions run
+//! under libFuzzer (`scripts/fuzz`) and, over the corpora kept in
+//! `fuzz/corpus`, as ordinary tests (`tests/corpora.rs`).
+
+use weft::config::Config;
+use weft::siit::rfc7915::{
+    self, Addresses, ClassRule, Context, Done, Hairpin, Mapped4, NoAddress, Refusal, Rules,
+    Translated, UdpZero,
+};
+use weft::wire::{Saddr, Vaddr, checksum, ipv4, ipv6};
+
+/// A target: its name and what it does with bytes.
+pub(crate) type Target = (&'static str, fn(&[u8]));
+
+pub(crate) const ALL: &[Target] = &[
+    ("to_ipv6", to_ipv6),
+    ("to_ipv4", to_ipv4),
+    ("quoted_by_ipv4", quoted_by_ipv4),
+    ("quoted_by_ipv6", quoted_by_ipv6),
+    ("config", config),
+];
+
+/// 192.0.2.0/24 is 2001:db8:1::/120, all else lies in 2001:db8:64::/96.
+struct World;
+
+const POOL: [u8; 12] = [0x20, 0x01, 0x0d, 0xb8, 0, 0x64, 0, 0, 0, 0, 0, 0];
+const EXPLICIT: [u8; 15] = [0x20, 0x01, 0x0d, 0xb8, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+
+impl Addresses for World {
+    fn to_ipv6(&self, address: Vaddr, explicit: bool) -> Result<Saddr, NoAddress> {
+        let bytes = address.bytes();
+        let mut out = [0; 16];
+        if explicit && self.is_explicit(address) {
+            out[..15].copy_from_slice(&EXPLICIT);
+            out[15] = bytes[3];
+            return Ok(out);
+        }
+        match bytes[0] {
+            0 | 127 | 224.. => Err(NoAddress::Illegal),
+            10 => Err(NoAddress::Denied),
+            172 => Err(NoAddress::Unmapped),
+            _ => {
+                out[..12].copy_from_slice(&POOL);
+                out[12..].copy_from_slice(&bytes);
+                Ok(out)
+            }
+        }
+    }
+
+    fn to_ipv4(&self, address: &Saddr) -> Result<Mapped4, NoAddress> {
+        if address[..15] == EXPLICIT {
+            let address = Vaddr::from_bytes([192, 0, 2, address[15]]);
+            return Ok(Mapped4 {
+                address,
+                explicit: true,
+            });
+        }
+        if address[..12] != POOL {
+            return Err(NoAddress::Unmapped);
+        }
+        let address = Vaddr::from_bytes([address[12], address[13], address[14], address[15]]);
+        match address.bytes()[0] {
+            0 | 127 | 224.. => Err(NoAddress::Illegal),
+            10 => Err(NoAddress::Denied),
+            _ => Ok(Mapped4 {
+                address,
+                explicit: false,
+            }),
+        }
+    }
+
+    fn is_explicit(&self, address: Vaddr) -> bool {
+        address.bytes()[..3] == [192, 0, 2]
+    }
+
+    fn error_source4(&self, _: &Saddr, _: Vaddr, random: u32) -> Option<Vaddr> {
+        Some(Vaddr(0xc633_6400 | random & 0xff))
+    }
+
+    fn error_source6(&self, source: Vaddr, _: &Saddr) -> Option<Saddr> {
+        (source.0 & 1 == 0).then_some([0x20, 0x01, 0x0d, 0xb8, 0, 6, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1])
+    }
+}
+
+/// The rules that two bytes choose, and the bytes after them.
+fn rules(data: &[u8]) -> Option<(Rules, bool, &[u8])> {
+    let ([a, b], packet) = data.split_first_chunk()?;
+    let rules = Rules {
+        traffic_class: [ClassRule::Copy, ClassRule::Set(0)][usize::from(a & 1)],
+        tos: [ClassRule::Copy, ClassRule::Set(0x1c)][usize::from(a >> 1 & 1)],
+        udp_zero: [
+            UdpZero::Compute,
+            UdpZero::Drop,
+            UdpZero::Forward,
+            UdpZero::Compute,
+        ][usize::from(a >> 2 & 3)],
+        hairpin: [
+            Hairpin::Intrinsic,
+            Hairpin::Simple,
+            Hairpin::Off,
+            Hairpin::Intrinsic,
+        ][usize::from(a >> 4 & 3)],
+        mtu4: [68, 1280, 1500, 9000][usize::from(b & 3)],
+        mtu6: [1280, 1500, 9000, 1400][usize::from(b >> 2 & 3)],
+        lowest_ipv6_mtu: [1280, 1400][usize::from(b >> 4 & 1)],
+        mtu_plateaus: vec![65535, 32000, 8166, 4352, 2002, 1492, 1006, 508, 296, 68],
+        error_source_extension: a & 0x40 != 0,
+    };
+    Some((rules, a & 0x80 != 0, packet))
+}
+
+fn context(rules: &Rules, hairpinned: bool) -> Context<'_, World> {
+    Context {
+        rules,
+        addresses: &World,
+        id: 0x1234,
+        hairpinned,
+    }
+}
+
+/// From IPv4. The header checksum is made right: a fuzzer cannot guess it, and
+/// a wrong one ends every packet alike.
+pub(crate) fn to_ipv6(data: &[u8]) {
+    let Some((rules, hairpinned, packet)) = rules(data) else {
+        return;
+    };
+    let mut packet = packet.to_vec();
+    seal(&mut packet);
+    translate_to_ipv6(&packet, &context(&rules, hairpinned));
+}
+
+fn translate_to_ipv6(packet: &[u8], cx: &Context<'_, World>) {
+    match rfc7915::to_ipv6(packet, cx) {
+        Ok(Done::Whole(translated)) => {
+            let out = assemble(packet, &translated);
+            let header = ipv6::Header::parse(&out).expect("an IPv6 packet");
+            assert_eq!(
+                ipv6::HEADER_LEN + usize::from(header.payload_len),
+                out.len()
+            );
+            assert!(
+                out.len() <= usize::from(cx.rules.mtu6),
+                "{} bytes",
+                out.len()
+            );
+            assert!(!translated.hairpin && header.flow_label == 0);
+        }
+        Ok(Done::Cut) => {}
+        Err(Refusal { .. }) => {}
+    }
+}
+
+/// From IPv6, and back if that is where it goes.
+pub(crate) fn to_ipv4(data: &[u8]) {
+    if let Some((rules, _, packet)) = rules(data) {
+        translate_to_ipv4(packet, &rules);
+    }
+}
+
+fn translate_to_ipv4(packet: &[u8], rules: &Rules) {
+    match rfc7915::to_ipv4(packet, &context(rules, false)) {
+        Ok(Done::Whole(translated)) => {
+            let out = assemble(packet, &translated);
+            let header = ipv4::Header::parse(&out).expect("an IPv4 packet, its checksum right");
+            assert_eq!(usize::from(header.total_len), out.len());
+            assert!(!header.has_options());
+            if translated.hairpin {
+                translate_to_ipv6(&out, &context(rules, true));
+            } else {
+                assert!(out.len() <= usize::from(rules.mtu4), "{} bytes", out.len());
+            }
+        }
+        Ok(Done::Cut) => {}
+        Err(Refusal { .. }) => {}
+    }
+}
+
+/// The bytes as what an ICMP error quotes: the third byte chooses which.
+pub(crate) fn quoted_by_ipv4(data: &[u8]) {
+    let Some((rules, hairpinned, [choice, quoted @ ..])) = rules(data) else {
+        return;
+    };
+    let mut quoted = quoted.to_vec();
+    seal(&mut quoted);
+    let kind = [3, 11, 12, 3][usize::from(choice & 3)];
+    let mut packet = vec![
+        0x45, 0, 0, 0, 0, 7, 0, 0, 64, 1, 0, 0, 198, 51, 100, 2, 192, 0, 2, 33,
+    ];
+    packet.extend([kind, choice >> 2 & 7, 0x12, 0x34, 0, choice >> 3, 5, 0x00]);
+    packet.extend(quoted);
+    let len = (packet.len().min(65_535) as u16).to_be_bytes();
+    packet[2..4].copy_from_slice(&len);
+    seal(&mut packet);
+    translate_to_ipv6(&packet, &context(&rules, hairpinned));
+}
+
+/// The same for ICMPv6.
+pub(crate) fn quoted_by_ipv6(data: &[u8]) {
+    let Some((rules, _, [choice, quoted @ ..])) = rules(data) else {
+        return;
+    };
+    let kind = [1, 2, 3, 4][usize::from(choice & 3)];
+    let mut message = vec![kind, choice >> 2 & 7, 0x12, 0x34, choice >> 3, 0, 5, 0x00];
+    message.extend(quoted);
+    let mut packet = vec![0x60, 0, 0, 0];
+    packet.extend((message.len().min(65_535) as u16).to_be_bytes());
+    packet.extend([58, 64]);
+    packet.extend([0x20, 0x01, 0x0d, 0xb8, 0, 9, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9]);
+    packet.extend(POOL);
+    packet.extend([198, 51, 100, 2]);
+    packet.extend(message);
+    translate_to_ipv4(&packet, &rules);
+}
+
+/// A configuration file. What is taken must be taken again from its dump.
+pub(crate) fn config(data: &[u8]) {
+    if let Ok((config, _)) = Config::parse("fuzz.toml", data) {
+        let text = config.to_toml().expect("a configuration is TOML");
+        let again = Config::parse("again.toml", text.as_bytes());
+        let (again, _) = again.unwrap_or_else(|why| panic!("{why}\n{text}"));
+        assert_eq!(again, config);
+    }
+}
+
+/// The packet that was made, as a caller would send it.
+fn assemble(packet: &[u8], translated: &Translated) -> Vec<u8> {
+    let mut out = translated.head.to_vec();
+    out.extend(&packet[translated.rest.clone()]);
+    out
+}
+
+/// Makes the header checksum of an IPv4 packet right.
+fn seal(packet: &mut [u8]) {
+    let Some(first) = packet.first() else {
+        return;
+    };
+    let len = usize::from(first & 0xf) * 4;
+    if len < ipv4::HEADER_LEN || packet.len() < len {
+        return;
+    }
+    packet[10..12].fill(0);
+    let sum = checksum::checksum(&packet[..len]).to_be_bytes();
+    packet[10..12].copy_from_slice(&sum);
+}
