@@ -314,10 +314,12 @@ const EFFECTS: &[(&str, &str, &[&str])] = &[
     (
         "control",
         "src/appliance/start.rs",
+        &["control.socket", "control.mode", "control.group"],
+    ),
+    (
+        "control",
+        "src/control/server/apply.rs",
         &[
-            "control.socket",
-            "control.mode",
-            "control.group",
             "control.group_access",
             "control.clients",
             "control.line_bytes",

@@ -1,6 +1,8 @@
 //! The control socket, over real sockets: a server thread, clients that behave
 //! and clients that do not.
 
+#[path = "control/apply.rs"]
+mod apply;
 #[path = "control/documentation.rs"]
 mod documentation;
 #[path = "control/hostile.rs"]

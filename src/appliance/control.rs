@@ -40,9 +40,6 @@ pub struct Signals {
     pub reload: AtomicUsize,
 }
 
-/// Reads the configuration again and applies what can change.
-pub type Reload = Box<dyn FnMut(&mut Store, &mut Plant)>;
-
 /// The control thread.
 pub struct Control<Po: Pool> {
     pub store: Store,
@@ -55,7 +52,8 @@ pub struct Control<Po: Pool> {
     pub metrics: Option<Metrics>,
     pub notify: Notify,
     pub socket: std::path::PathBuf,
-    pub reload: Reload,
+    /// What SIGHUP reads again.
+    pub file: std::path::PathBuf,
 }
 
 impl<Po: Pool> std::fmt::Debug for Control<Po> {
@@ -74,6 +72,8 @@ struct Rounds {
     progress: Vec<u64>,
     stuck: Vec<bool>,
     reloads: usize,
+    /// SIGHUP is at work.
+    reloading: bool,
 }
 
 impl<Po: Pool> Control<Po> {
@@ -87,6 +87,7 @@ impl<Po: Pool> Control<Po> {
             progress: vec![0; self.ends.len()],
             stuck: vec![false; self.ends.len()],
             reloads: signals.reload.load(Ordering::Relaxed),
+            reloading: false,
         };
         let mut busy = false;
         while !signals.stop.load(Ordering::Relaxed) {
@@ -100,10 +101,13 @@ impl<Po: Pool> Control<Po> {
                 self.look_at_workers(&mut rounds);
             }
             let reloads = signals.reload.load(Ordering::Relaxed);
-            if reloads != rounds.reloads {
+            if reloads != rounds.reloads && self.server.reload(&self.file, &self.plant) {
                 rounds.reloads = reloads;
+                rounds.reloading = true;
                 self.notify.reloading();
-                (self.reload)(&mut self.store, &mut self.plant);
+            }
+            if rounds.reloading && !self.server.is_reading() {
+                rounds.reloading = false;
                 self.notify.ready();
             }
             busy = self.round(busy)?;

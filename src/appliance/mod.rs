@@ -28,8 +28,6 @@ pub mod notify;
 mod path_mtu;
 pub mod plant;
 mod relay;
-#[cfg(feature = "dpdk")]
-mod reload;
 mod reports;
 mod rings;
 #[cfg(feature = "dpdk")]

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 
 use crate::clock::Clock;
+use crate::config::Config;
 use crate::control::plant::PlantError;
 use crate::control::store::Store;
 use crate::datapath::counters::Counters;
@@ -32,7 +33,7 @@ const PREVIOUS_SECONDS: u32 = 60;
 /// Control's half of the appliance.
 pub struct Plant {
     pub(super) site: Site,
-    pub(super) settings: String,
+    pub(super) settings: Config,
     pub(super) substrate: Substrate,
     pub(super) relay: Option<RelayLinks>,
     pub(super) writer: Writer,
@@ -72,7 +73,8 @@ impl std::fmt::Debug for Plant {
 /// What a plant is made of.
 pub struct Parts {
     pub site: Site,
-    pub settings: String,
+    /// The file without its objects.
+    pub settings: Config,
     pub substrate: Substrate,
     pub domain: Domain,
     pub writer: Writer,
@@ -367,7 +369,35 @@ impl Plant {
         }
     }
 
-    pub(super) fn take(&mut self, vni: Vni, prefix: Prefix4) {
+    /// A mapping is gone; a node of ours that has the address is not.
+    pub(super) fn unpoint(&mut self, vni: Vni, prefix: Prefix4) {
+        match self.locals.get(&(vni, prefix)) {
+            None => self.take(vni, prefix),
+            Some(target) => {
+                // In place of the mapping, if there is one: it needs no room.
+                let local = Mapping::new(*target);
+                if self.table_entry(vni, prefix).is_some()
+                    && let Err(error) = self.put(vni, prefix, local)
+                {
+                    log::error!("{prefix}: {error}");
+                }
+            }
+        }
+    }
+
+    /// Whether what the store holds fits into the table.
+    pub(super) fn measure(&self, store: &Store) -> Result<(), PlantError> {
+        let (addresses, prefixes) = store.table_entries();
+        let full = |table, limit| Err(PlantError::Full { table, limit });
+        let most = self.settings.limits.prefixes as usize;
+        match addresses > self.writer.limit() {
+            true => full("limits.mappings", self.writer.limit()),
+            false if prefixes > most => full("limits.prefixes", most),
+            false => Ok(()),
+        }
+    }
+
+    fn take(&mut self, vni: Vni, prefix: Prefix4) {
         match table_prefix(vni, prefix) {
             None => self.writer.remove(Key::new(vni.0, prefix.address.0)),
             Some(prefix) => self.writer.remove_prefix(prefix),

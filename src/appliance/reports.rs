@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::config::Config;
 use crate::control::plant::{Plant as PlantTrait, PlantError};
 use crate::control::proto::{
     Counter, Explain, ExplainReport, NeighborReport, NeighborState, PlantStatus, PortReport,
@@ -30,7 +31,7 @@ impl PlantTrait for Plant {
     }
 
     fn mapping_remove(&mut self, vni: Vni, prefix: Prefix4) {
-        self.take(vni, prefix);
+        self.unpoint(vni, prefix);
     }
 
     fn topology_changed(&mut self, store: &Store) -> Result<(), PlantError> {
@@ -142,8 +143,21 @@ impl PlantTrait for Plant {
         self.relay.as_ref()?.state(self.topology())
     }
 
-    fn settings_toml(&self) -> String {
+    fn settings(&self) -> Config {
         self.settings.clone()
+    }
+
+    fn settings_changed(&mut self, settings: &Config) -> Result<(), PlantError> {
+        if settings.log.level != self.settings.log.level {
+            let level = log::LevelFilter::from(settings.log.level);
+            super::logging::set(&level.to_string()).map_err(PlantError::Refused)?;
+        }
+        self.settings = settings.clone();
+        Ok(())
+    }
+
+    fn has_room(&self, store: &Store) -> Result<(), PlantError> {
+        self.measure(store)
     }
 
     fn explain(&mut self, request: &Explain) -> Result<ExplainReport, PlantError> {

@@ -15,7 +15,7 @@ use dpdk::eal::Eal;
 use crate::clock::Clock;
 use crate::config::{self, Config, Problems};
 use crate::control::journal::Journal;
-use crate::control::proto::{Access, Error as ControlError};
+use crate::control::proto::Error as ControlError;
 use crate::control::server::{BindError, Server, ServerConfig};
 use crate::control::store::{self, Desired, Store};
 use crate::datapath::counters::Counters;
@@ -74,7 +74,8 @@ pub enum Error {
 
 /// Runs an appliance until it is told to stop.
 pub fn run(path: &Path, options: Options) -> Result<(), Error> {
-    let (config, warnings) = Config::load(path)?;
+    let (mut config, warnings) = Config::load(path)?;
+    let desired = Desired::take(&mut config);
     logging::init(config.log.level.into());
     for warning in &warnings {
         log::warn!("{warning}");
@@ -87,7 +88,8 @@ pub fn run(path: &Path, options: Options) -> Result<(), Error> {
     let eal = Eal::init(&eal_config(&config, options.no_huge))?;
     log::info!("memory: {}", eal.memory_note());
     let built = build(&config, &eal)?;
-    let (workers, mut control) = assemble(path, config, built, server, metrics, recovered, &eal)?;
+    let state = State { desired, recovered };
+    let (workers, mut control) = assemble(path, &config, built, server, metrics, state, &eal)?;
     let stop = Arc::new(AtomicBool::new(false));
     for (lcore, worker) in eal.workers().to_vec().into_iter().zip(workers) {
         let stop = stop.clone();
@@ -150,19 +152,13 @@ fn server_config(config: &Config) -> Result<ServerConfig, Error> {
         None => None,
         Some(name) => Some(super::group::id_of(name).ok_or_else(|| Error::Group(name.clone()))?),
     };
-    Ok(ServerConfig {
+    let mut server = ServerConfig {
         mode: control.mode.0,
         group,
-        group_access: match control.group_access {
-            config::GroupAccess::ReadOnly => Access::ReadOnly,
-            config::GroupAccess::ReadWrite => Access::ReadWrite,
-        },
-        clients: control.clients as usize,
-        line: control.line_bytes as usize,
-        batch: control.batch as usize,
-        queue: control.queue_bytes as usize,
         ..ServerConfig::new(&control.socket)
-    })
+    };
+    server.adopt(control);
+    Ok(server)
 }
 
 fn listen_for_scrapers(config: &Config) -> Result<Option<Metrics>, Error> {
@@ -214,15 +210,21 @@ fn build(config: &Config, eal: &Eal) -> Result<Built, Error> {
     })
 }
 
+/// What was said before the start.
+struct State {
+    desired: Desired,
+    recovered: Recovered,
+}
+
 type Workers = Vec<Worker<DpdkPort, MbufPool>>;
 
 fn assemble(
     path: &Path,
-    config: Config,
+    config: &Config,
     built: Built,
     server: Server,
     metrics: Option<Metrics>,
-    recovered: Recovered,
+    state: State,
     eal: &Eal,
 ) -> Result<(Workers, Control<MbufPool>), Error> {
     let clock = Clock::tsc(eal.tsc_hz());
@@ -236,13 +238,13 @@ fn assemble(
         .map(|_| Arc::new(Counters::new(config.port.len())))
         .collect();
     let macs: Vec<_> = built.ports.iter().map(|port| port.mac).collect();
-    let site = compile::site(&config, &macs);
+    let site = compile::site(config, &macs);
     let senders = (0..config.port.len())
         .map(|port| built.transmitters.first().map_or(0, |first| first[port]))
         .collect();
     let mut plant = Plant::new(Parts {
-        settings: settings_toml(&config),
-        substrate: Substrate::new(substrate_config(&config, &site))?,
+        settings: config.clone(),
+        substrate: Substrate::new(substrate_config(config, &site))?,
         site,
         domain: domain.clone(),
         writer,
@@ -251,7 +253,7 @@ fn assemble(
         clock: clock.clone(),
         seed: random(),
     })?;
-    let store = load_state(path, &config, &mut plant, recovered)?;
+    let store = load_state(path, config, &mut plant, state)?;
     let ring = config.limits.ring as usize;
     let sizes = RingSizes {
         protocol: ring,
@@ -274,7 +276,7 @@ fn assemble(
             mappings: readers.reader(),
             participant: domain.register()?,
         };
-        let settings = settings(&config, index as u16, transmitter, &clock);
+        let settings = settings(config, index as u16, transmitter, &clock);
         workers.push(Worker::new(
             settings,
             view,
@@ -286,7 +288,6 @@ fn assemble(
         ));
     }
     let socket = config.control.socket.clone();
-    let reload_path = path.to_owned();
     let control = Control {
         store,
         plant,
@@ -297,26 +298,9 @@ fn assemble(
         metrics,
         notify: Notify,
         socket,
-        reload: Box::new(move |store, plant| {
-            super::reload::reload(&reload_path, &config, store, plant);
-        }),
+        file: path.to_owned(),
     };
     Ok((workers, control))
-}
-
-/// Settings that cannot change while running, for the dump.
-fn settings_toml(config: &Config) -> String {
-    let mut head = config.clone();
-    head.vnet.clear();
-    head.binding.clear();
-    head.host.clear();
-    head.mapping.clear();
-    head.route.clear();
-    head.neighbor.clear();
-    head.relay = None;
-    head.eam.clear();
-    head.outsider.clear();
-    head.to_toml().unwrap_or_default()
 }
 
 fn substrate_config(config: &Config, site: &compile::Site) -> SubstrateConfig {
@@ -346,7 +330,7 @@ fn load_state(
     path: &Path,
     config: &Config,
     plant: &mut Plant,
-    recovered: Recovered,
+    state: State,
 ) -> Result<Store, Error> {
     let mut store = Store::new(store::Settings::of(config, store_limits(&config.limits)));
     let now = plant.seconds();
@@ -355,9 +339,9 @@ fn load_state(
         message,
     };
     store
-        .replace(plant, Origin::File, &desired(config), now)
+        .replace(plant, Origin::File, &state.desired, now)
         .map_err(|error: ControlError| failed(error.to_string()))?;
-    if let (Some(recovered), Some(journal)) = (recovered, &config.state.journal) {
+    if let (Some(recovered), Some(journal)) = (state.recovered, &config.state.journal) {
         if let Some((bytes, why)) = &recovered.torn {
             log::warn!(
                 "{}: the last {bytes} bytes are left out: {why}",
@@ -397,21 +381,6 @@ fn store_limits(limits: &config::Limits) -> store::Limits {
         eams: limits.eams as usize,
         outsiders: limits.outsiders as usize,
         ..store::Limits::default()
-    }
-}
-
-/// The objects of a file.
-pub(super) fn desired(config: &Config) -> Desired {
-    Desired {
-        vnets: config.vnet.clone(),
-        hosts: config.host.clone(),
-        bindings: config.binding.clone(),
-        mappings: config.mapping.clone(),
-        routes: config.route.clone(),
-        neighbors: config.neighbor.clone(),
-        relay: config.relay.clone(),
-        eams: [&*config.eam, &*config.eam_file.eams].concat(),
-        outsiders: config.outsider.clone(),
     }
 }
 

@@ -36,7 +36,8 @@ impl Devices for Idle {
 pub(super) fn host_r(vnet: &str) -> (Plant, Store) {
     let file = include_str!("../../configs/first/r.toml");
     let said = file.replacen("[[vnet]]\n", &format!("[[vnet]]\n{vnet}\n"), 1);
-    let (config, _) = Config::parse("r.toml", said.as_bytes()).unwrap();
+    let (mut config, _) = Config::parse("r.toml", said.as_bytes()).unwrap();
+    let desired = Desired::take(&mut config);
     let macs = [Mac([2, 0, 0, 0, 0, 1]), Mac([2, 0, 0, 0, 0, 2])];
     let site = compile::site(&config, &macs);
     let domain = Domain::default();
@@ -44,7 +45,7 @@ pub(super) fn host_r(vnet: &str) -> (Plant, Store) {
     let substrate = SubstrateConfig::new(config.locator, config.layout, vec![uplink]);
     let mut plant = Plant::new(Parts {
         site,
-        settings: String::new(),
+        settings: config.clone(),
         substrate: Substrate::new(substrate).unwrap(),
         writer: Writer::new(&domain, Limits::default()).unwrap(),
         domain,
@@ -56,15 +57,6 @@ pub(super) fn host_r(vnet: &str) -> (Plant, Store) {
     .unwrap();
     let limits = store::Limits::default();
     let mut store = Store::new(store::Settings::of(&config, limits));
-    let desired = Desired {
-        vnets: config.vnet,
-        hosts: config.host,
-        bindings: config.binding,
-        mappings: config.mapping,
-        routes: config.route,
-        neighbors: config.neighbor,
-        ..Desired::default()
-    };
     store
         .replace(&mut plant, Origin::File, &desired, 0)
         .unwrap();

@@ -13,6 +13,7 @@
 //! Exit codes: 0 done, 1 refused (by the appliance, or a file that cannot be
 //! read or written), 2 wrong usage, 3 the appliance cannot be reached.
 
+mod apply;
 mod capture;
 pub mod check;
 mod completions;
@@ -107,6 +108,7 @@ enum Command {
     Capture(capture::Capture),
     #[command(subcommand)]
     Config(config::Config),
+    Apply(apply::Apply),
     Log(log::Log),
     Ctl(ctl::Ctl),
     Completions(completions::Completions),
@@ -147,6 +149,7 @@ fn dispatch(command: Command, context: &mut Context) -> Result<ExitCode, Failure
         Command::Trace(command) => command.run(context),
         Command::Capture(command) => command.run(context),
         Command::Config(command) => command.run(context),
+        Command::Apply(command) => command.run(context),
         Command::Log(command) => command.run(context),
         Command::Ctl(command) => command.run(context),
         Command::Completions(command) => command.run(context),

@@ -86,6 +86,15 @@ impl Config {
     }
 }
 
+/// Line and column of keys in the text of a file; the first place of all for
+/// what stands nowhere in it.
+pub fn places<'p>(text: &str, paths: impl Iterator<Item = &'p str>) -> Vec<(usize, usize)> {
+    let (root, _) = DeTable::parse_recoverable(text);
+    let document = Document::new(Lines::new(text), root.into_inner());
+    let place = |path| document.position(path).unwrap_or((1, 1));
+    paths.map(place).collect()
+}
+
 /// JSON schema of the types, from which unknown keys are told and the
 /// reference is written.
 pub(super) fn schema() -> &'static Value {

@@ -14,6 +14,7 @@
 
 mod af_packet;
 pub mod check;
+mod differ;
 mod document;
 mod eam_file;
 mod load;
@@ -31,7 +32,9 @@ use crate::model::{
 use crate::wire::{Layout, Locator};
 
 pub use af_packet::device_string;
+pub use differ::{SettingChange, setting_changes, shown};
 pub use eam_file::{EamFile, eam_of_line};
+pub use load::places;
 pub use pools::{PoolSize, memory_mb, pools, pools_on};
 pub use problem::{Problem, Problems, Warning};
 pub use reference::reference;

@@ -2,20 +2,27 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// One thing that is wrong with a set of objects.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
     /// Path of the key, such as `binding[2].vnet`; empty for the whole.
     pub path: String,
     pub message: String,
     /// What to do about it.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
     /// Line and column, from 1, when the objects came from a file.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<(usize, usize)>,
+    /// What runs, of a key that cannot change while it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub old: Option<Value>,
+    /// What the file wants instead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub new: Option<Value>,
 }
 
 impl Problem {
@@ -25,6 +32,8 @@ impl Problem {
             message: message.into(),
             hint: None,
             at: None,
+            old: None,
+            new: None,
         }
     }
 

@@ -28,6 +28,8 @@ pub(super) struct Client {
     pub(super) traces: Vec<u64>,
     /// Has an open sync of its origin.
     pub(super) syncing: bool,
+    /// Its request is at work elsewhere: nothing more is read before the answer.
+    pub(super) waiting: bool,
     /// The kernel may have bytes for us.
     pub(super) readable: bool,
     /// Whole lines may be in the reader.
@@ -73,6 +75,7 @@ impl Client {
             lost: 0,
             traces: Vec::new(),
             syncing: false,
+            waiting: false,
             readable: true,
             lines: false,
             ended: false,
@@ -92,7 +95,7 @@ impl Client {
 
     /// Nothing more is read from a client that does not take its replies.
     pub(super) fn may_read(&self) -> bool {
-        !self.closing && !self.dead && self.out.len() <= self.queue_limit / 2
+        !self.closing && !self.dead && !self.waiting && self.out.len() <= self.queue_limit / 2
     }
 
     pub(super) fn has_work(&self) -> bool {
@@ -121,7 +124,7 @@ impl Client {
 
     /// Is there a reason to drop it?
     pub(super) fn is_over(&self) -> bool {
-        let served = self.out.is_empty() && !self.lines;
+        let served = self.out.is_empty() && !self.lines && !self.waiting;
         self.dead || self.closing && self.out.is_empty() || self.ended && served
     }
 }

@@ -4,6 +4,7 @@
 //! workers and writes the mapping table. Between them there is only this
 //! trait, so that the protocol is tested without a data path.
 
+use crate::config::Config;
 use crate::wire::address::Prefix4;
 use crate::wire::{Mac, Vni};
 
@@ -40,12 +41,14 @@ impl From<PlantError> for Error {
 
 /// The running appliance as the control socket sees it.
 ///
-/// For one request the store calls, in this order: `mapping_remove` for what
-/// is gone, `topology_changed` when anything but mappings changed, and
-/// `mapping_set` for what is new. If one of them fails, the store goes back to
-/// what it was and calls the same again with the old state. All of them are
-/// idempotent. The index of a removed host is not given to another host within
-/// the same request.
+/// For one request the store calls, in this order: `topology_changed` when
+/// anything but mappings changed, `mapping_set` for what is new,
+/// `mapping_remove` for what is gone, and `topology_changed` once more if hosts
+/// have gone that mappings named: the first call still shows them. When a table
+/// is full, removals come before sets. If one of them fails, the store goes
+/// back to what it was and calls the same again with the old state. All of them
+/// are idempotent. The index of a removed host is not given to another host
+/// within the same request.
 pub trait Plant {
     /// The mapping now is so. `host` is an index for [`Store::host`];
     /// `expires_at` is on the clock that `now` is taken from.
@@ -76,10 +79,16 @@ pub trait Plant {
     /// The hardware address that a node was seen with, if none is given.
     fn learned_mac(&self, binding: &str) -> Option<Mac>;
 
-    /// Settings that cannot change while running (cores, ports, socket) as
-    /// TOML, for the head of `config.dump`.
-    fn settings_toml(&self) -> String {
-        String::new()
+    /// The settings it runs with: a file without its objects.
+    fn settings(&self) -> Config;
+
+    /// Takes over settings of which only those differ that can change while
+    /// running.
+    fn settings_changed(&mut self, settings: &Config) -> Result<(), PlantError>;
+
+    /// Whether all that the store holds has room in the tables.
+    fn has_room(&self, _: &Store) -> Result<(), PlantError> {
+        Ok(())
     }
 
     fn explain(&mut self, request: &Explain) -> Result<ExplainReport, PlantError>;

@@ -4,6 +4,7 @@
 //!
 //! The first request of a connection is `hello`.
 
+pub mod apply;
 pub mod change;
 pub mod event;
 pub mod report;
@@ -18,6 +19,7 @@ use serde_json::value::RawValue;
 use crate::model::{Binding, Eam, Host, Mapping, Origin, Outsider, Route, Vnet};
 use crate::wire::address::Prefix4;
 
+pub use apply::*;
 pub use change::*;
 pub use event::{Event, Topic};
 pub use report::*;
@@ -26,7 +28,9 @@ pub use report::*;
 pub const VERSION: u32 = 1;
 
 /// What this version of the server can do beyond the version's base.
-pub const CAPABILITIES: [&str; 6] = ["batch", "sync", "events", "explain", "trace", "answers"];
+pub const CAPABILITIES: [&str; 7] = [
+    "batch", "sync", "events", "explain", "trace", "answers", "apply",
+];
 
 /// Method name of notifications.
 pub const EVENT: &str = "event";
@@ -362,6 +366,7 @@ methods! {
     SyncCommit -> Swept, "sync.commit", ReadWrite, "Removes what was not mentioned since sync.begin.";
     SyncAbort -> Done, "sync.abort", ReadWrite, "Ends a sync; nothing is removed, changes made since stay.";
     ConfigDump -> Dump, "config.dump", ReadOnly, "Shows the running state as loadable TOML.";
+    ConfigApply<'_> -> ApplyReport, "config.apply", ReadWrite, "Makes the running state that of a file, all or nothing.";
     Explain -> ExplainReport, "explain", ReadOnly, "Runs the real stages on a made-up packet and shows each verdict.";
     TraceStart -> TraceStarted, "trace.start", ReadOnly, "Shows matching packets stage by stage.";
     TraceStop -> Seen, "trace.stop", ReadOnly, "Ends a trace.";

@@ -11,6 +11,7 @@
 //! longer read from; if it then takes nothing for some seconds, or its queue
 //! is full, it is cut off and counted.
 
+mod apply;
 mod bind;
 mod dispatch;
 mod read;
@@ -131,6 +132,8 @@ pub struct Server {
     pending: Vec<write::Pending>,
     /// A sync at work; nothing else is done before it ends.
     job: Option<write::Job>,
+    /// A file that is being read, to be applied then.
+    reading: Option<apply::Reading>,
     counters: Counters,
     /// Removed last, when nobody can connect any more.
     _place: Option<bind::Place>,
@@ -192,6 +195,7 @@ impl Server {
             journal,
             pending: Vec::new(),
             job: None,
+            reading: None,
             counters: Counters::default(),
             _place: place,
         })
@@ -228,6 +232,7 @@ impl Server {
         }
         let started = Instant::now();
         self.accept();
+        self.apply_read(store, plant, now);
         while started.elapsed() < self.config.slice {
             if self.job.is_some() {
                 self.work(store, plant, now);
@@ -396,6 +401,9 @@ impl Server {
             && job.asker.token == token
         {
             job.asker.token = usize::MAX;
+        }
+        if let Some(reading) = &mut self.reading {
+            reading.forget(token);
         }
         let Some(mut client) = self.clients.remove(token) else {
             return;

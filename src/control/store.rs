@@ -16,6 +16,7 @@ mod check_host;
 mod check_outsider;
 mod check_relay;
 mod check_vnet;
+mod diff;
 mod dump;
 pub mod eams;
 mod expiry;
@@ -44,7 +45,8 @@ use eams::{HeldEam, HeldEams};
 use mappings::{Key, Mappings, Slot};
 use objects::{Entry, Objects, Tomb, Tombs};
 
-pub use replace::{Changes, Desired};
+pub use diff::Differences;
+pub use replace::{Changes, Desired, Staged};
 pub use sync::SyncStep;
 
 /// How much there may be.
@@ -131,6 +133,8 @@ pub struct Store {
     eam_tombs: Tombs<Prefix4>,
     syncs: sync::Syncs,
     expiry: mappings::Cursor,
+    /// Hosts on their way out, while mappings that name them are exchanged.
+    leaving: Vec<(u32, Host)>,
     /// The journal is being loaded: its lines say what was, no matter what
     /// revisions and tombstones the store has.
     replaying: bool,
@@ -218,6 +222,7 @@ impl Store {
             eam_tombs: Tombs::new(limit),
             syncs: sync::Syncs::default(),
             expiry: mappings::Cursor::default(),
+            leaving: Vec::new(),
             replaying: false,
         }
     }
@@ -266,42 +271,81 @@ impl Store {
         };
         let topology = transaction.changes_topology();
         self.roll_back(&mut transaction);
-        if let Err(error) = self.push_touched(plant, &touched.mappings, topology) {
+        let none = Vec::new();
+        if let Err(error) = self.push_touched(plant, &touched.mappings, none, topology) {
             log::error!("going back to the state before a refused change: {error}");
         }
     }
 
-    fn push(&self, plant: &mut impl Plant, transaction: &Transaction) -> Result<(), PlantError> {
-        self.push_touched(plant, &transaction.mappings, transaction.changes_topology())
+    fn push(&mut self, plant: &mut impl Plant, tx: &Transaction) -> Result<(), PlantError> {
+        let removed = |undo: &ObjectUndo| match undo {
+            ObjectUndo::Host(name, Some(old)) if !self.hosts.contains_key(name) => {
+                Some((old.index, old.object.clone()))
+            }
+            _ => None,
+        };
+        let leaving: Vec<(u32, Host)> = match tx.mappings.is_empty() {
+            true => Vec::new(),
+            false => tx.objects.iter().filter_map(removed).collect(),
+        };
+        self.push_touched(plant, &tx.mappings, leaving, tx.changes_topology())
     }
 
-    /// Brings the plant to the store's state for everything touched. Removals
-    /// come first, so that no entry outlives the host it names; what a batch
-    /// removes and sets again is never removed.
+    /// Brings the plant to the store's state for everything touched, so that an
+    /// address has a mapping all the time if it had one before and has one
+    /// afterwards: hosts that are new come first, then mappings are set, then
+    /// those that are gone are removed, and last the hosts that no mapping
+    /// names any more.
     fn push_touched(
+        &mut self,
+        plant: &mut impl Plant,
+        touched: &[(Key, Option<Slot>)],
+        leaving: Vec<(u32, Host)>,
+        topology: bool,
+    ) -> Result<(), PlantError> {
+        let twice = !leaving.is_empty();
+        if topology {
+            self.leaving = leaving;
+            let changed = plant.topology_changed(self);
+            self.leaving = Vec::new();
+            changed?;
+        }
+        match self.push_sets(plant, touched) {
+            // What goes makes room.
+            Err(PlantError::Full { .. }) => {
+                self.push_removals(plant, touched);
+                self.push_sets(plant, touched)?;
+            }
+            other => {
+                other?;
+                self.push_removals(plant, touched);
+            }
+        }
+        match twice {
+            true => plant.topology_changed(self),
+            false => Ok(()),
+        }
+    }
+
+    fn push_sets(
         &self,
         plant: &mut impl Plant,
         touched: &[(Key, Option<Slot>)],
-        topology: bool,
     ) -> Result<(), PlantError> {
-        let mut sets = false;
         for (key, _) in touched {
-            match self.mappings.get(*key) {
-                None => plant.mapping_remove(key.vni, key.prefix),
-                Some(_) => sets = true,
-            }
-        }
-        if topology {
-            plant.topology_changed(self)?;
-        }
-        if sets {
-            for (key, _) in touched {
-                if let Some(slot) = self.mappings.get(*key) {
-                    plant.mapping_set(key.vni, key.prefix, slot.host, slot.expires())?;
-                }
+            if let Some(slot) = self.mappings.get(*key) {
+                plant.mapping_set(key.vni, key.prefix, slot.host, slot.expires())?;
             }
         }
         Ok(())
+    }
+
+    fn push_removals(&self, plant: &mut impl Plant, touched: &[(Key, Option<Slot>)]) {
+        for (key, _) in touched {
+            if self.mappings.get(*key).is_none() {
+                plant.mapping_remove(key.vni, key.prefix);
+            }
+        }
     }
 
     /// Shows everything to a plant that starts.
@@ -337,11 +381,12 @@ impl Store {
         self.indices.host.get(name).copied()
     }
 
-    /// Hosts with their indices, in no order.
+    /// Hosts with their indices, in no order; those too that are leaving while
+    /// the plant is told of a change.
     pub fn hosts(&self) -> impl Iterator<Item = (u32, &Host)> {
-        self.hosts
-            .values()
-            .map(|entry| (entry.index, &entry.object))
+        let leaving = self.leaving.iter().map(|(index, host)| (*index, host));
+        let held = self.hosts.values();
+        leaving.chain(held.map(|entry| (entry.index, &entry.object)))
     }
 
     pub fn vnets(&self) -> impl Iterator<Item = &Vnet> {
@@ -373,6 +418,34 @@ impl Store {
     /// Mappings there are.
     pub fn mapping_count(&self) -> usize {
         self.mappings.len()
+    }
+
+    /// Addresses and prefixes that mappings, nodes and outsiders take up in a
+    /// table.
+    pub fn table_entries(&self) -> (usize, usize) {
+        let (mut addresses, mut prefixes) = self.mappings.by_length();
+        let own = |binding: &Binding| Prefix4 {
+            address: binding.address,
+            len: 32,
+        };
+        let nodes = self.bindings().flat_map(|binding| {
+            let places = std::iter::once(own(binding)).chain(binding.prefixes.iter().copied());
+            places.map(|prefix| (binding.vnet.as_str(), prefix))
+        });
+        let outsiders = self
+            .outsiders()
+            .map(|outsider| (outsider.vnet.as_str(), outsider.address));
+        for (vnet, prefix) in nodes.chain(outsiders) {
+            let Some(vni) = self.vnet(vnet).map(|vnet| vnet.vni) else {
+                continue;
+            };
+            match (self.mappings.get(Key { vni, prefix }), prefix.len) {
+                (Some(_), _) => {}
+                (None, 32) => addresses += 1,
+                (None, _) => prefixes += 1,
+            }
+        }
+        (addresses, prefixes)
     }
 
     pub fn mapping_bytes(&self) -> usize {

@@ -1,6 +1,7 @@
 //! The real binary against a socket: what each command sends, what it prints,
 //! and how it fails.
 
+mod apply;
 mod commands;
 mod failures;
 mod live;

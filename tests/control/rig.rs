@@ -10,15 +10,50 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use weft::config::Config;
 use weft::control::client::Client;
 use weft::control::journal::Journal;
 use weft::control::plant::{Plant, PlantError};
 use weft::control::proto::*;
 use weft::control::server::{Server, ServerConfig};
-use weft::control::store::{Limits as StoreLimits, Settings, Store};
+use weft::control::store::{Desired, Limits as StoreLimits, Settings, Store};
 use weft::model::{Origin, Port};
 use weft::wire::address::Prefix4;
 use weft::wire::{Layout, Mac, Vni};
+
+/// The file it runs with.
+pub(crate) const FILE: &str = r#"name = "R"
+locator = "2001:db8:0:a:100::/72"
+
+[[port]]
+name = "up0"
+device = "net_null0"
+role = "uplink"
+
+[[port]]
+name = "tap0"
+device = "net_null1"
+role = "node"
+
+[[port]]
+name = "tap1"
+device = "net_null2"
+role = "node"
+
+[[vnet]]
+name = "Z"
+vni = 0x5A0001
+prefixes = ["10.0.0.0/8"]
+
+[[host]]
+name = "S"
+locator = "2001:db8:0:b:200::/72"
+
+[[mapping]]
+vnet = "Z"
+address = "10.0.0.3"
+host = "S"
+"#;
 
 /// What the plant was told.
 #[derive(Debug, Default)]
@@ -30,6 +65,13 @@ pub(crate) struct Told {
     /// Refuse to hold more mappings than that.
     pub(crate) room: Option<usize>,
     pub(crate) refuse_topology: bool,
+    /// Say beforehand that there is no room for more.
+    pub(crate) measured: Option<usize>,
+    /// The file it runs with, when that has changed.
+    pub(crate) settings: Option<Config>,
+    pub(crate) refuse_settings: bool,
+    /// Every call, in order.
+    pub(crate) calls: Vec<String>,
     /// Only count: for the test of a million.
     pub(crate) count_only: bool,
     pub(crate) stopped: Vec<u64>,
@@ -52,6 +94,9 @@ impl Plant for TestPlant {
     ) -> Result<(), PlantError> {
         let mut told = self.0.lock().unwrap();
         told.sets += 1;
+        if !told.count_only {
+            told.calls.push(format!("set {prefix}"));
+        }
         if told.count_only {
             return Ok(());
         }
@@ -71,15 +116,52 @@ impl Plant for TestPlant {
     fn mapping_remove(&mut self, vni: Vni, prefix: Prefix4) {
         let mut told = self.0.lock().unwrap();
         told.removes += 1;
+        if !told.count_only {
+            told.calls.push(format!("remove {prefix}"));
+        }
         told.mappings.remove(&(vni, prefix));
     }
 
-    fn topology_changed(&mut self, _: &Store) -> Result<(), PlantError> {
+    fn topology_changed(&mut self, store: &Store) -> Result<(), PlantError> {
         let mut told = self.0.lock().unwrap();
         told.topologies += 1;
+        let mut hosts: Vec<_> = store.hosts().map(|(_, host)| host.name.as_str()).collect();
+        hosts.sort_unstable();
+        told.calls.push(format!("topology {}", hosts.join(",")));
         match told.refuse_topology {
             true => Err(PlantError::Refused("no memory for another snapshot".into())),
             false => Ok(()),
+        }
+    }
+
+    fn settings(&self) -> Config {
+        let told = self.0.lock().unwrap();
+        told.settings.clone().unwrap_or_else(|| {
+            let (mut config, _) = Config::parse("rig.toml", FILE.as_bytes()).unwrap();
+            drop(Desired::take(&mut config));
+            config
+        })
+    }
+
+    fn settings_changed(&mut self, settings: &Config) -> Result<(), PlantError> {
+        let mut told = self.0.lock().unwrap();
+        match told.refuse_settings {
+            true => Err(PlantError::Refused("no".into())),
+            false => {
+                told.settings = Some(settings.clone());
+                Ok(())
+            }
+        }
+    }
+
+    fn has_room(&self, store: &Store) -> Result<(), PlantError> {
+        let (addresses, _) = store.table_entries();
+        match self.0.lock().unwrap().measured {
+            Some(limit) if addresses > limit => Err(PlantError::Full {
+                table: "limits.mappings",
+                limit,
+            }),
+            _ => Ok(()),
         }
     }
 

@@ -269,8 +269,10 @@ class Reload(Single):
         with self.subTest("names what cannot"):
             self.rewrite(lambda text: text.replace("mtu = 1500", "mtu = 1400"))
             said = self.hup("reloaded: ")
-            for key in ("mtu", "port"):
-                self.assertRegex(said, f"`{key}` has changed .* next start")
+            for key in ("mtu", r"port\[0\].mtu"):
+                self.assertRegex(
+                    said, rf"R.toml:\d+:1: `{key}` has changed \(1500 -> 1400\).* next start"
+                )
             self.rewrite(lambda text: text.replace("mtu = 1400", "mtu = 1500"))
         with self.subTest("refuses nonsense as a whole"):
             before = self.r.cli("mapping", "list").stdout

@@ -5,6 +5,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::change::is_zero;
+use crate::config::Problem;
+
 /// Codes: those of JSON-RPC 2.0, and ours from -32001 down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ErrorCode {
@@ -36,6 +39,8 @@ pub enum ErrorCode {
     Sync,
     /// The data path could not do it.
     Refused,
+    /// It cannot change while the appliance runs.
+    Restart,
     /// A code this program does not know.
     Other(i32),
 }
@@ -58,12 +63,13 @@ impl ErrorCode {
             ErrorCode::Journal => -32008,
             ErrorCode::Sync => -32009,
             ErrorCode::Refused => -32010,
+            ErrorCode::Restart => -32011,
             ErrorCode::Other(number) => number,
         }
     }
 
     /// Every code with a name of its own.
-    pub const ALL: [ErrorCode; 15] = [
+    pub const ALL: [ErrorCode; 16] = [
         ErrorCode::Parse,
         ErrorCode::InvalidRequest,
         ErrorCode::MethodNotFound,
@@ -79,6 +85,7 @@ impl ErrorCode {
         ErrorCode::Journal,
         ErrorCode::Sync,
         ErrorCode::Refused,
+        ErrorCode::Restart,
     ];
 }
 
@@ -113,6 +120,12 @@ pub struct ErrorData {
     /// How to put it right.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub hint: String,
+    /// Of a file: everything that is wrong with it, in its order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub problems: Vec<Problem>,
+    /// Problems left out of the list.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub more: u64,
 }
 
 impl Error {
@@ -133,6 +146,20 @@ impl Error {
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Error {
         self.data.get_or_insert_default().hint = hint.into();
+        self
+    }
+
+    /// Lists what is wrong with a file, up to about so many bytes.
+    #[must_use]
+    pub fn problems(mut self, problems: Vec<Problem>, room: usize) -> Error {
+        let data = self.data.get_or_insert_default();
+        let mut left = room;
+        let all = problems.len();
+        data.problems = problems
+            .into_iter()
+            .take_while(|problem| super::apply::fits(problem, &mut left))
+            .collect();
+        data.more = (all - data.problems.len()) as u64;
         self
     }
 

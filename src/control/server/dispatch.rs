@@ -215,6 +215,7 @@ impl Server {
                 Ok(SyncCommit {}) => self.sync_commit(asker, origin, store),
                 Err(error) => Err((asker, error)),
             },
+            Method::ConfigApply => self.config_apply(asker, raw, plant),
             _ => self
                 .read(asker.token, origin, method, raw, store, plant, now)
                 .map_err(|error| (asker, error)),

@@ -269,10 +269,9 @@ fn neighbors(store: &Store, plant: &impl Plant) -> Vec<NeighborReport> {
 }
 
 fn dump(store: &Store, plant: &impl Plant) -> Result<Dump, Error> {
-    let objects = store
-        .to_toml()
-        .map_err(|e| Error::new(ErrorCode::Internal, format!("as TOML: {e}")))?;
-    let mut toml = plant.settings_toml();
+    let unwritable = |e| Error::new(ErrorCode::Internal, format!("as TOML: {e}"));
+    let objects = store.to_toml().map_err(unwritable)?;
+    let mut toml = plant.settings().to_toml().map_err(unwritable)?;
     if !toml.is_empty() && !toml.ends_with("\n\n") {
         toml.push('\n');
     }

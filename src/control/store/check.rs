@@ -2,7 +2,7 @@
 
 use super::objects::Objects;
 use super::stage::Object;
-use super::{Store, mappings};
+use super::{ObjectUndo, Store, Transaction, mappings};
 use crate::control::proto::{Error, ErrorCode};
 use crate::model::{Binding, Host, Outsider, Role, Vnet};
 use crate::wire::Vni;
@@ -106,7 +106,7 @@ impl Store {
     }
 
     /// Everything once more, after a whole set was replaced.
-    pub(super) fn check_all(&self) -> Result<(), Error> {
+    pub(super) fn check_all(&self, tx: &Transaction) -> Result<(), Error> {
         fn each<T: Object>(store: &Store, objects: &Objects<T>) -> Result<(), Error> {
             objects.iter().try_for_each(|(key, entry)| {
                 entry.object.check(store).map_err(|mut error| {
@@ -123,6 +123,25 @@ impl Store {
         each(self, &self.relays)?;
         each(self, &self.outsiders)?;
         self.check_eams()?;
+        // There may be millions, and mostly nothing has happened to them.
+        match tx.objects.iter().any(|undo| self.unsettles_mappings(undo)) {
+            true => self.check_mappings(),
+            false => Ok(()),
+        }
+    }
+
+    /// May mappings be wrong now that this was changed?
+    fn unsettles_mappings(&self, undo: &ObjectUndo) -> bool {
+        match undo {
+            ObjectUndo::Vnet(name, Some(old)) => self.vnet(name).is_none_or(|vnet| {
+                (vnet.vni, &vnet.prefixes) != (old.object.vni, &old.object.prefixes)
+            }),
+            ObjectUndo::Host(name, Some(_)) => !self.hosts.contains_key(name),
+            _ => false,
+        }
+    }
+
+    fn check_mappings(&self) -> Result<(), Error> {
         let mut problem = None;
         self.mappings
             .walk(&mut mappings::Cursor::default(), usize::MAX, |slot| {

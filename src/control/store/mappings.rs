@@ -212,6 +212,12 @@ impl Mappings {
         self.expiring
     }
 
+    /// Those of addresses, and those of prefixes.
+    pub fn by_length(&self) -> (usize, usize) {
+        let addresses = self.lengths[32];
+        (addresses, self.len - addresses)
+    }
+
     pub fn of_vni(&self, vni: Vni) -> usize {
         self.by_vni.get(&vni.0).copied().unwrap_or(0)
     }

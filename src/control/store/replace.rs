@@ -1,17 +1,21 @@
-//! A whole set at once: the file at start and at SIGHUP.
+//! A whole set at once: the file at start, at SIGHUP and by `config.apply`.
 //!
 //! Objects are exchanged first and checked afterwards, all together: two vnets
-//! may swap their network ids, which no order of single changes could do.
+//! may swap their network ids, which no order of single changes could do. A
+//! set that is staged can be looked at before it is committed or discarded.
 
 use std::collections::BTreeSet;
 
 use super::mappings::{Cursor, Key};
 use super::objects::{Entry, FOREVER, NO_INDEX, Objects, Tomb, Verdict, admit_set};
-use super::stage::Object;
+use super::stage::{Object, check_revision, no_host};
 use super::{Store, Transaction};
+use crate::config::Config;
 use crate::control::plant::Plant;
-use crate::control::proto::{Error, ErrorCode, Kind, MappingRow, MappingSet};
+use crate::control::proto::{Error, ErrorCode, Kind, Overridden};
 use crate::model::{Binding, Eam, Host, Mapping, Neighbor, Origin, Outsider, Relay, Route, Vnet};
+use crate::wire::Vni;
+use crate::wire::address::Prefix4;
 
 /// Everything an origin wants to exist.
 #[derive(Clone, Debug, Default)]
@@ -28,6 +32,28 @@ pub struct Desired {
     pub outsiders: Vec<Outsider>,
 }
 
+impl Desired {
+    /// Takes the objects of a file; its settings are left.
+    pub fn take(config: &mut Config) -> Desired {
+        use std::mem::take;
+        Desired {
+            vnets: take(&mut config.vnet),
+            hosts: take(&mut config.host),
+            bindings: take(&mut config.binding),
+            mappings: take(&mut config.mapping),
+            routes: take(&mut config.route),
+            neighbors: take(&mut config.neighbor),
+            relay: take(&mut config.relay),
+            eams: {
+                let mut eams = take(&mut config.eam);
+                eams.append(&mut take(&mut config.eam_file).eams);
+                eams
+            },
+            outsiders: take(&mut config.outsider),
+        }
+    }
+}
+
 /// What a replacement came to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
@@ -36,7 +62,22 @@ pub struct Changes {
     pub removed: u32,
     /// Objects that a stronger origin holds, changed or has removed: they stay
     /// as that origin wants them.
-    pub overridden: Vec<String>,
+    pub overridden: Vec<Overridden>,
+}
+
+/// A set that is in the store and not yet in the plant. It must be committed or
+/// discarded before anything else is done with the store.
+#[derive(Debug)]
+#[must_use]
+pub struct Staged {
+    pub changes: Changes,
+    pub(super) transaction: Transaction,
+}
+
+impl Staged {
+    pub(crate) fn transaction(&self) -> &Transaction {
+        &self.transaction
+    }
 }
 
 impl Store {
@@ -48,6 +89,19 @@ impl Store {
         desired: &Desired,
         now: u32,
     ) -> Result<Changes, Error> {
+        let staged = self.stage_set(origin, desired, now)?;
+        let changes = staged.changes.clone();
+        self.commit(plant, staged)?;
+        Ok(changes)
+    }
+
+    /// Stages a whole set; an error has changed nothing.
+    pub(crate) fn stage_set(
+        &mut self,
+        origin: Origin,
+        desired: &Desired,
+        now: u32,
+    ) -> Result<Staged, Error> {
         if self.syncs.is_open(origin) {
             return Err(Error::new(
                 ErrorCode::Sync,
@@ -57,20 +111,50 @@ impl Store {
         let mut tx = Transaction::default();
         let mut changes = Changes::default();
         self.begin();
-        let staged = self.stage_all(&mut tx, &mut changes, origin, desired, now);
-        if let Err(error) = staged {
-            self.roll_back(&mut tx);
-            self.rebuild_indices();
-            return Err(error);
-        }
+        let outcome = self.stage_all(&mut tx, &mut changes, origin, desired, now);
         changes.applied = tx.applied.applied;
         changes.unchanged = tx.applied.unchanged;
+        let staged = Staged {
+            changes,
+            transaction: tx,
+        };
+        match outcome {
+            Ok(()) => Ok(staged),
+            Err(error) => {
+                self.discard(staged);
+                Err(error)
+            }
+        }
+    }
+
+    /// Brings a staged set to the plant; if that refuses, all is as before. The
+    /// transaction can be reverted until something else is changed.
+    pub(crate) fn commit(
+        &mut self,
+        plant: &mut impl Plant,
+        staged: Staged,
+    ) -> Result<Transaction, Error> {
+        let tx = staged.transaction;
         if let Err(error) = self.push(plant, &tx) {
-            self.revert(plant, tx);
-            self.rebuild_indices();
+            self.take_back(plant, tx);
             return Err(error.into());
         }
-        Ok(changes)
+        Ok(tx)
+    }
+
+    /// Undoes a set that was committed.
+    pub(crate) fn take_back(&mut self, plant: &mut impl Plant, tx: Transaction) {
+        self.revert(plant, tx);
+        self.rebuild_indices();
+        self.watch_pool();
+    }
+
+    /// Undoes a set that was only staged.
+    pub(crate) fn discard(&mut self, staged: Staged) {
+        let mut tx = staged.transaction;
+        self.roll_back(&mut tx);
+        self.rebuild_indices();
+        self.watch_pool();
     }
 
     fn stage_all(
@@ -92,13 +176,14 @@ impl Store {
         self.exchange_mappings(tx, changes, origin, &desired.mappings, now)?;
         let (overridden, gone) = self.exchange_eams(tx, origin, &desired.eams, now)?;
         changes.removed += u32::try_from(gone).unwrap_or(u32::MAX);
-        changes.overridden.extend(
-            overridden
-                .iter()
-                .map(|(eam, owner)| format!("{} {}: held by origin {owner}", Kind::Eam, eam.ipv4)),
-        );
+        let overridden = overridden.into_iter().map(|(eam, origin)| Overridden {
+            kind: Kind::Eam,
+            key: eam.ipv4.to_string(),
+            origin,
+        });
+        changes.overridden.extend(overridden);
         self.watch_pool();
-        self.check_all()
+        self.check_all(tx)
     }
 
     fn exchange<T: Object>(
@@ -136,9 +221,11 @@ impl Store {
                     tx.applied.applied += 1;
                 }
                 Verdict::Held(_) if same => tx.applied.unchanged += 1,
-                Verdict::Held(owner) => changes
-                    .overridden
-                    .push(format!("{}: held by origin {owner}", T::KIND.named(&key))),
+                Verdict::Held(origin) => changes.overridden.push(Overridden {
+                    kind: T::KIND,
+                    key,
+                    origin,
+                }),
                 Verdict::Unchanged | Verdict::Stale => tx.applied.unchanged += 1,
             }
         }
@@ -173,33 +260,43 @@ impl Store {
         self.mappings
             .remark(&mut Cursor::default(), usize::MAX, origin, false);
         self.syncs.set_mark(origin, true);
+        // Runs of one vnet are usual: it is looked up once.
+        let mut last: Option<(&str, (Vni, Vec<Prefix4>))> = None;
         for (i, mapping) in wanted.iter().enumerate() {
-            let at = |error: Error| error.within(&format!("mappings[{i}]"));
-            if let Some(owner) = self.stronger_holder(origin, mapping, now) {
-                changes.overridden.push(format!(
-                    "mapping {} {}: held by origin {owner}",
-                    mapping.vnet, mapping.address
-                ));
+            let at = |error: Error| error.within(&format!("mapping[{i}]"));
+            let (vni, prefixes) = match &last {
+                Some((name, known)) if *name == mapping.vnet => known,
+                _ => {
+                    let known = self.vnet_for_mappings(&mapping.vnet).map_err(at)?;
+                    &last.insert((&mapping.vnet, known)).1
+                }
+            };
+            let key = Key {
+                vni: *vni,
+                prefix: mapping.address,
+            };
+            let host = self.host_index(&mapping.host);
+            if let Some(owner) = self.stronger_holder(origin, key, now) {
+                match self.mappings.get(key).map(|slot| Some(slot.host) == host) {
+                    Some(true) => tx.applied.unchanged += 1,
+                    _ => changes.overridden.push(Overridden {
+                        kind: Kind::Mapping,
+                        key: format!("{} {}", mapping.vnet, mapping.address),
+                        origin: owner,
+                    }),
+                }
                 continue;
             }
-            let row = MappingRow {
-                address: mapping.address,
-                host: mapping.host.as_str().into(),
-                expires: mapping.expires,
-                revision: mapping.revision,
-            };
-            let set = MappingSet {
-                vnet: mapping.vnet.as_str().into(),
-                mappings: vec![row],
-            };
-            self.set_mappings(tx, origin, &set, now)
-                .map_err(|mut error| {
-                    // The row is not in a list of its own for who reads this.
-                    if let Some(data) = &mut error.data {
-                        data.field = data.field.trim_start_matches("mappings[0].").to_owned();
-                    }
-                    at(error)
-                })?;
+            let host = host.ok_or_else(|| at(no_host(&mapping.host)))?;
+            super::check::mapping(&mapping.vnet, prefixes, mapping.address).map_err(at)?;
+            self.not_an_outsiders(&mapping.vnet, mapping.address)
+                .map_err(at)?;
+            check_revision(mapping.revision).map_err(at)?;
+            let expires = mapping
+                .expires
+                .map(|seconds| now.saturating_add(seconds).max(1));
+            let row = (key, host, expires, mapping.revision);
+            self.set_mapping(tx, origin, row, true, now).map_err(at)?;
         }
         let mut gone = Vec::new();
         self.mappings
@@ -209,6 +306,7 @@ impl Store {
                 }
                 true
             });
+        gone.sort_unstable_by_key(|key| (key.vni, key.prefix.address.0, key.prefix.len));
         changes.removed += u32::try_from(gone.len()).unwrap_or(u32::MAX);
         for key in gone {
             let old = self.mappings.take(key);
@@ -218,12 +316,7 @@ impl Store {
     }
 
     /// The stronger origin that holds this mapping, or hides it.
-    fn stronger_holder(&self, origin: Origin, mapping: &Mapping, now: u32) -> Option<Origin> {
-        let vni = self.vnet(&mapping.vnet)?.vni;
-        let key = Key {
-            vni,
-            prefix: mapping.address,
-        };
+    fn stronger_holder(&self, origin: Origin, key: Key, now: u32) -> Option<Origin> {
         let hidden = self.mapping_tombs.get(&key, now);
         let hidden = hidden.filter(|tomb: &Tomb| tomb.until == FOREVER && origin == Origin::File);
         let held = self.mappings.get(key).map(|slot| slot.origin());

@@ -49,6 +49,12 @@ pub(super) fn held_by(kind: Kind, key: &str, owner: Origin, origin: Origin) -> E
     .hint(format!("change it where it comes from: {owner}"))
 }
 
+pub(super) fn no_host(name: &str) -> Error {
+    Error::new(ErrorCode::NotFound, format!("there is no host {name}"))
+        .field("host")
+        .hint("add it with host.set first")
+}
+
 impl Store {
     /// A new request: hosts freed by those before can be given out again.
     pub(super) fn begin(&mut self) {
@@ -320,14 +326,9 @@ impl Store {
             let at = |error: Error| error.within(&format!("mappings[{i}]"));
             let host = match last {
                 Some((name, index)) if name == row.host => index,
-                _ => self.host_index(&row.host).ok_or_else(|| {
-                    at(Error::new(
-                        ErrorCode::NotFound,
-                        format!("there is no host {}", row.host),
-                    )
-                    .field("host")
-                    .hint("add it with host.set first"))
-                })?,
+                _ => self
+                    .host_index(&row.host)
+                    .ok_or_else(|| at(no_host(&row.host)))?,
             };
             last = Some((&row.host, host));
             super::check::mapping(&set.vnet, &prefixes, row.address).map_err(at)?;
@@ -346,7 +347,7 @@ impl Store {
         Ok(())
     }
 
-    fn set_mapping(
+    pub(super) fn set_mapping(
         &mut self,
         tx: &mut Transaction,
         origin: Origin,

@@ -1,0 +1,467 @@
+//! `config.apply`: the whole file at once, or nothing of it.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use weft::control::client::{Client, ClientError};
+use weft::control::journal::Journal;
+use weft::control::proto::*;
+use weft::model::Origin;
+
+use crate::rig::*;
+
+fn ask(text: &str) -> ConfigApply<'_> {
+    ConfigApply {
+        name: "new.toml".into(),
+        text: text.into(),
+        ..ConfigApply::default()
+    }
+}
+
+#[track_caller]
+fn apply(client: &mut Client, text: &str) -> ApplyReport {
+    client.call(&ask(text)).unwrap_or_else(|e| panic!("{e}"))
+}
+
+#[track_caller]
+fn refused(client: &mut Client, text: &str) -> Error {
+    match client.call(&ask(text)) {
+        Err(ClientError::Refused(error)) => error,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The first file with a text in place of another.
+fn with(from: &str, to: &str) -> String {
+    assert!(FILE.contains(from), "{from}");
+    FILE.replacen(from, to, 1)
+}
+
+/// An appliance that runs the first file.
+fn running() -> (Rig, Client) {
+    let rig = Rig::new();
+    let mut client = rig.client();
+    let report = apply(&mut client, FILE);
+    assert_eq!(
+        (report.added, report.changed, report.removed),
+        (3, 0, 0),
+        "{report:?}"
+    );
+    rig.plant.0.lock().unwrap().calls.clear();
+    (rig, client)
+}
+
+fn calls(rig: &Rig) -> Vec<String> {
+    std::mem::take(&mut rig.plant.0.lock().unwrap().calls)
+}
+
+fn dump(client: &mut Client) -> (Dump, Value) {
+    let mappings = client.call(&MappingList::default()).unwrap();
+    let mappings = serde_json::to_value(mappings).unwrap();
+    (client.call(&ConfigDump {}).unwrap(), mappings)
+}
+
+/// `kind key change field old new` of every difference.
+fn told(report: &ApplyReport) -> Vec<String> {
+    let mut lines = Vec::new();
+    for object in &report.objects {
+        let change = serde_json::to_value(object.change).unwrap();
+        let head = format!(
+            "{} {} {}",
+            object.kind,
+            object.key,
+            change.as_str().unwrap()
+        );
+        match object.change {
+            Fate::Changed => lines.extend(object.fields.iter().map(|field| {
+                let (old, new) = (json!(field.old), json!(field.new));
+                format!("{head} {} {old} {new}", field.field)
+            })),
+            _ => lines.push(head),
+        }
+    }
+    lines
+}
+
+#[test]
+fn the_difference_is_told_by_object_and_field() {
+    let (rig, mut client) = running();
+    assert_eq!(apply(&mut client, FILE).unchanged, 3);
+    assert_eq!(calls(&rig), [""; 0], "nothing to do is nothing done");
+    let text = with(
+        "vni = 0x5A0001\n",
+        "vni = 0x5A0001\nmode = \"transparent\"\ndscp = 10\n",
+    )
+    .replace("address = \"10.0.0.3\"", "address = \"10.0.0.4\"")
+        + "[[host]]\nname = \"T\"\nlocator = \"2001:db8:0:c:500::/72\"\n\
+           [log]\nlevel = \"debug\"\n[control]\nbatch = 7\n";
+    let report = apply(&mut client, &text);
+    assert_eq!(
+        told(&report),
+        [
+            "vnet Z changed mode \"siit\" \"transparent\"",
+            "vnet Z changed dscp \"copy\" 10",
+            "host T added",
+            "mapping Z 10.0.0.4/32 added",
+            "mapping Z 10.0.0.3/32 removed",
+        ]
+    );
+    let settings: Vec<_> = report.settings.iter().map(|s| &*s.path).collect();
+    assert_eq!(settings, ["control.batch", "log.level"]);
+    let counts = (
+        report.added,
+        report.changed,
+        report.removed,
+        report.unchanged,
+    );
+    assert_eq!(counts, (2, 3, 1, 1));
+    assert_eq!(
+        calls(&rig),
+        ["topology S,T", "set 10.0.0.4/32", "remove 10.0.0.3/32"],
+        "what is new comes before what is old goes"
+    );
+    let (dump, _) = dump(&mut client);
+    for part in ["batch = 7", "level = \"debug\"", "mode = \"transparent\""] {
+        assert!(dump.toml.contains(part), "{part}: {}", dump.toml);
+    }
+    // The settings of the socket are in force.
+    let rows = (0..8).map(|n| MappingRow {
+        address: format!("10.9.0.{n}").parse().unwrap(),
+        host: "S".into(),
+        expires: None,
+        revision: 0,
+    });
+    let set = MappingSet {
+        vnet: "Z".into(),
+        mappings: rows.collect(),
+    };
+    assert!(
+        client
+            .call(&set)
+            .unwrap_err()
+            .to_string()
+            .contains("at most 7")
+    );
+}
+
+#[test]
+fn a_dry_run_says_the_same_and_changes_nothing() {
+    let (rig, mut client) = running();
+    let before = dump(&mut client);
+    let text = with("name = \"S\"", "name = \"S2\"").replace("host = \"S\"", "host = \"S2\"")
+        + "[log]\nlevel = \"warn\"\n";
+    let mut dry = ask(&text);
+    dry.dry_run = true;
+    let said = client.call(&dry).unwrap();
+    assert!(said.dry_run);
+    assert_eq!(calls(&rig), [""; 0]);
+    assert_eq!(dump(&mut client), before);
+    assert_eq!(
+        rig.plant
+            .0
+            .lock()
+            .unwrap()
+            .settings
+            .as_ref()
+            .map(|s| s.log.level),
+        Some(weft::config::Level::Info)
+    );
+    let done = apply(&mut client, &text);
+    assert_eq!(told(&done), told(&said));
+    assert_eq!(
+        calls(&rig),
+        ["topology S,S2", "set 10.0.0.3/32", "topology S2"],
+        "the old host stays until no mapping names it"
+    );
+    // Limits are judged without trying.
+    rig.plant.0.lock().unwrap().measured = Some(1);
+    let more = text.clone() + "[[mapping]]\nvnet = \"Z\"\naddress = \"10.0.0.9\"\nhost = \"S2\"\n";
+    let mut dry = ask(&more);
+    dry.dry_run = true;
+    let Err(ClientError::Refused(full)) = client.call(&dry) else {
+        panic!("there is no room")
+    };
+    assert_eq!(full.code, ErrorCode::Limit, "{full}");
+}
+
+#[test]
+fn what_needs_a_restart_is_refused_all_of_it_by_name() {
+    let (rig, mut client) = running();
+    let before = dump(&mut client);
+    let text = with("device = \"net_null1\"", "device = \"net_null7\"")
+        .replace(
+            "locator = \"2001:db8:0:a:100::/72\"",
+            "locator = \"2001:db8:0:d:100::/72\"",
+        )
+        .replace("vni = 0x5A0001", "vni = 7")
+        + "[runtime]\nworkers = [1, 2]\n[log]\nlevel = \"debug\"\n[limits]\nhosts = 5\n";
+    let error = refused(&mut client, &text);
+    assert_eq!(error.code, ErrorCode::Restart);
+    assert_eq!(
+        error.message,
+        "new.toml changes 4 keys that need a restart; nothing was changed"
+    );
+    let data = error.data.unwrap();
+    let lines: Vec<_> = data
+        .problems
+        .iter()
+        .map(|p| (p.path.as_str(), p.at.unwrap(), json!([p.old, p.new])))
+        .collect();
+    assert_eq!(
+        lines,
+        [
+            (
+                "locator",
+                (2, 1),
+                json!(["2001:db8:0:a:100::/72", "2001:db8:0:d:100::/72"])
+            ),
+            ("port[1].device", (11, 1), json!(["net_null1", "net_null7"])),
+            ("runtime.workers", (33, 1), json!([[1], [1, 2]])),
+            ("limits.hosts", (37, 1), json!([4096, 5])),
+        ]
+    );
+    assert!(
+        data.problems
+            .iter()
+            .all(|p| p.hint.as_ref().is_some_and(|h| h.contains("restart")))
+    );
+    assert_eq!(calls(&rig), [""; 0]);
+    assert_eq!(dump(&mut client), before);
+}
+
+#[test]
+fn a_broken_file_is_refused_with_its_places() {
+    let (rig, mut client) = running();
+    let before = dump(&mut client);
+    let error = refused(&mut client, &with("vnet = \"Z\"", "vnet = \"Q\""));
+    assert_eq!(error.code, ErrorCode::InvalidParams);
+    let data = error.data.unwrap();
+    let problem = &data.problems[0];
+    assert_eq!(
+        (problem.path.as_str(), problem.at),
+        ("mapping[0].vnet", Some((29, 1)))
+    );
+    let error = refused(&mut client, &with("[[vnet]]", "[[vnet"));
+    assert_eq!(error.data.unwrap().problems[0].at.unwrap().0, 19);
+    // Thousands of problems are counted, not sent.
+    let many = "[[mapping]]\nvnet = 1\naddress = 1\nhost = 1\n".repeat(50_000);
+    let data = refused(&mut client, &(FILE.to_owned() + &many))
+        .data
+        .unwrap();
+    assert!(
+        data.problems.len() > 1000 && data.more > 10_000,
+        "{}",
+        data.more
+    );
+    assert_eq!(calls(&rig), [""; 0]);
+    assert_eq!(dump(&mut client), before);
+}
+
+#[test]
+fn a_plant_that_refuses_gets_the_old_state_back() {
+    let (rig, mut client) = running();
+    let before = dump(&mut client);
+    let rows = |n: u32| -> String {
+        let row =
+            |i| format!("[[mapping]]\nvnet = \"Z\"\naddress = \"10.1.0.{i}\"\nhost = \"S\"\n");
+        FILE.to_owned() + &(0..n).map(row).collect::<String>() + "[log]\nlevel = \"warn\"\n"
+    };
+    let held = |rig: &Rig| rig.plant.0.lock().unwrap().mappings.clone();
+    let had = held(&rig);
+    // The table is full in the middle.
+    rig.plant.0.lock().unwrap().room = Some(5);
+    assert_eq!(refused(&mut client, &rows(9)).code, ErrorCode::Limit);
+    assert_eq!(
+        (held(&rig), dump(&mut client)),
+        (had.clone(), before.clone())
+    );
+    // At the limit, what goes makes room for what comes.
+    let report = apply(&mut client, &rows(4));
+    assert_eq!(report.added, 4);
+    let other = rows(4).replace("10.1.0.", "10.2.0.");
+    assert_eq!(apply(&mut client, &other).removed, 4);
+    assert_eq!(held(&rig).len(), 5);
+    apply(&mut client, FILE);
+    // No snapshot, or the last step fails.
+    for stage in ["topology", "settings"] {
+        let set = |on: bool| {
+            let mut told = rig.plant.0.lock().unwrap();
+            match stage {
+                "topology" => told.refuse_topology = on,
+                _ => told.refuse_settings = on,
+            }
+        };
+        set(true);
+        let text = rows(2).replace("prefixes = [\"10.0.0.0/8\"]", "prefixes = []");
+        assert_eq!(
+            refused(&mut client, &text).code,
+            ErrorCode::Refused,
+            "{stage}"
+        );
+        set(false);
+        assert_eq!(
+            (held(&rig), dump(&mut client)),
+            (had.clone(), before.clone()),
+            "{stage}"
+        );
+    }
+}
+
+#[test]
+fn what_others_hold_stays_and_is_named() {
+    let (rig, mut client) = running();
+    let mut raw = rig.raw_rw();
+    raw.ok("mapping.set", json!({"vnet": "Z", "mappings": [mapping("10.0.0.3", "S", 0), mapping("10.0.0.8", "S", 0)]}));
+    raw.ok(
+        "host.set",
+        json!({"host": {"name": "S", "locator": "2001:db8:0:c:500::/72"}}),
+    );
+    let text = with("address = \"10.0.0.3\"", "address = \"10.0.0.7\"");
+    let report = apply(&mut client, &text);
+    assert_eq!(told(&report), ["mapping Z 10.0.0.7/32 added"]);
+    let held: Vec<_> = report
+        .overridden
+        .iter()
+        .map(|o| (o.kind, o.key.as_str(), o.origin))
+        .collect();
+    assert_eq!(held, [(Kind::Host, "S", Origin::Operator)]);
+    // The operator's are not swept, and what they need cannot go.
+    let without = with(
+        "[[host]]\nname = \"S\"\nlocator = \"2001:db8:0:b:200::/72\"\n",
+        "",
+    )
+    .replace(
+        "[[mapping]]\nvnet = \"Z\"\naddress = \"10.0.0.3\"\nhost = \"S\"\n",
+        "",
+    )
+    .replace(
+        "prefixes = [\"10.0.0.0/8\"]",
+        "prefixes = [\"10.0.0.0/30\"]",
+    );
+    let error = refused(&mut client, &without);
+    assert!(error.message.contains("outside"), "{error}");
+    let list = client.call(&MappingList::default()).unwrap();
+    assert_eq!(list.items.len(), 3);
+}
+
+#[test]
+fn many_mappings_are_counted_and_some_listed() {
+    let rig = Rig::with(|config| config.queue = 64 << 10, new_store(), None);
+    let mut client = rig.client();
+    let row = |i: u32| {
+        format!(
+            "[[mapping]]\nvnet = \"Z\"\naddress = \"10.1.{}.{}\"\nhost = \"S\"\n",
+            i / 250,
+            i % 250
+        )
+    };
+    let text = FILE.to_owned() + &(0..5000).map(row).collect::<String>();
+    let report = apply(&mut client, &text);
+    assert_eq!(
+        (report.added, report.objects.len(), report.unlisted),
+        (5003, 22, 4981)
+    );
+    // Everything asked for is as much as goes into the answer.
+    let mut back = ask(FILE);
+    back.mappings = Some(u64::MAX >> 11);
+    let report = client.call(&back).unwrap();
+    assert_eq!(report.removed, 5000);
+    let listed = report.objects.len() as u64;
+    assert!(listed > 30 && listed + report.unlisted == 5000, "{listed}");
+}
+
+#[test]
+fn others_are_served_meanwhile_and_requests_keep_their_order() {
+    let (rig, mut other) = running();
+    let row = |i: u32| {
+        format!(
+            "[[mapping]]\nvnet = \"Z\"\naddress = \"10.1.{}.{}\"\nhost = \"S\"\n",
+            i / 250,
+            i % 250
+        )
+    };
+    let text = FILE.to_owned() + &(0..20_000).map(row).collect::<String>();
+    let mut raw = rig.raw_rw();
+    let line = |id: u32, method: &str, params: Value| {
+        json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params}).to_string() + "\n"
+    };
+    let apply = line(1, "config.apply", json!({"name": "f", "text": text}));
+    let list = line(2, "status.get", json!({}));
+    raw.send((apply + &list).as_bytes());
+    // The next is refused while the file is read; whoever asks else is not.
+    let mut second = 0;
+    let begun = std::time::Instant::now();
+    while second == 0 && begun.elapsed() < Duration::from_secs(20) {
+        let status = other.call(&StatusGet {}).unwrap();
+        if status.objects["mapping"] > 1 {
+            break;
+        }
+        match other.call(&ask(FILE)) {
+            Err(ClientError::Refused(error)) if error.code == ErrorCode::Limit => second += 1,
+            other => drop(other.unwrap()),
+        }
+    }
+    assert_eq!(second, 1, "no second file at a time");
+    let first = raw.line().unwrap();
+    assert_eq!(
+        (&first["id"], &first["result"]["added"]),
+        (&json!(1), &json!(20_000)),
+        "{first}"
+    );
+    let second = raw.line().unwrap();
+    assert_eq!(
+        (&second["id"], &second["result"]["objects"]["mapping"]),
+        (&json!(2), &json!(20_001))
+    );
+}
+
+#[test]
+fn who_may_only_look_may_not_apply() {
+    let rig = Rig::new();
+    let mut raw = rig.raw();
+    raw.ok("hello", json!({"version": 1}));
+    raw.refused(
+        ErrorCode::Denied,
+        "config.apply",
+        json!({"name": "f", "text": FILE}),
+    );
+    let mut raw = rig.raw_rw();
+    let error = raw.refused(
+        ErrorCode::InvalidParams,
+        "config.apply",
+        json!({"name": "f"}),
+    );
+    assert!(
+        error["message"].as_str().unwrap().contains("text"),
+        "{error}"
+    );
+}
+
+#[test]
+fn the_journal_keeps_operators_and_not_the_file() {
+    let directory = std::env::temp_dir().join(format!("weft-apply-{}", std::process::id()));
+    drop(std::fs::remove_dir_all(&directory));
+    std::fs::create_dir_all(&directory).unwrap();
+    let path = directory.join("journal");
+    let (journal, _) = Journal::open(&path).unwrap();
+    let rig = Rig::with(|_| {}, new_store(), Some(journal));
+    let mut client = rig.client();
+    apply(&mut client, FILE);
+    let mut raw = rig.raw_rw();
+    raw.ok(
+        "mapping.set",
+        json!({"vnet": "Z", "mappings": [mapping("10.0.0.8", "S", 0)]}),
+    );
+    apply(
+        &mut client,
+        &with("address = \"10.0.0.3\"", "address = \"10.0.0.4\""),
+    );
+    drop((client, raw));
+    rig.end();
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert!(
+        text.contains("10.0.0.8") && !text.contains("10.0.0.4"),
+        "{text}"
+    );
+    std::fs::remove_dir_all(&directory).unwrap();
+}
