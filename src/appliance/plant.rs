@@ -180,6 +180,9 @@ impl Plant {
     /// that stands still, the next slice tries again.
     fn publish(&mut self, store: &Store) {
         self.generation = self.links_generation();
+        if let Some(relay) = &mut self.relay {
+            relay.look_at_hops();
+        }
         let live = Live {
             substrate: &self.substrate,
             relay: self.relay.as_ref(),

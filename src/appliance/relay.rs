@@ -13,7 +13,7 @@ use crate::model::{self, NextHop, Role, Route};
 use crate::siit::address_map::{AddressMap, AddressRules};
 use crate::siit::rfc6052::Pool6;
 use crate::siit::rfc7915::{Reply, Rules};
-use crate::substrate::{Substrate, SubstrateConfig, Uplink};
+use crate::substrate::{self, Substrate, SubstrateConfig, Uplink};
 use crate::time::Time;
 use crate::wire::ethernet::{self, ethertype};
 use crate::wire::{Layout, Locator, Vaddr, icmpv4, icmpv6, ipv4};
@@ -36,6 +36,11 @@ pub(super) struct RelayLinks {
     told: Option<model::Relay>,
     /// How often they were told something.
     changes: u64,
+    /// Next hops as they last could be used, and by which address: a new next
+    /// hop takes over when it has answered, not before.
+    last4: Option<(Vaddr, Hop)>,
+    last6: Option<(Ipv6Addr, Hop)>,
+    seed: u64,
 }
 
 impl RelayLinks {
@@ -58,6 +63,9 @@ impl RelayLinks {
             link6: Substrate::new(no_uplinks).ok()?,
             told: None,
             changes: 0,
+            last4: None,
+            last6: None,
+            seed,
         })
     }
 
@@ -67,7 +75,8 @@ impl RelayLinks {
         link4 + self.link6.generation() + (self.changes << 32)
     }
 
-    /// Makes the links what the store says.
+    /// Makes the links what the store says; if one refuses, both stay as they
+    /// are.
     fn adopt(
         &mut self,
         site: &Site,
@@ -77,25 +86,25 @@ impl RelayLinks {
         if self.told.as_ref() == relay {
             return Ok(());
         }
-        let refused = |why: String| PlantError::Refused(format!("relay: {why}"));
-        let config4 = relay.and_then(|relay| config4(site, self.port4, relay));
+        let refused = |why: &dyn std::fmt::Display| PlantError::Refused(format!("relay: {why}"));
+        let config4 = relay.and_then(|relay| config4(site, self.port4, relay, self.seed));
         let config6 = relay.and_then(|relay| config6(site, self.port6, relay));
-        let link4 = match (self.link4.take(), config4) {
-            (_, None) => None,
-            (None, Some(config)) => {
-                Some(Link4::new(config).map_err(|why| refused(why.to_string()))?)
-            }
-            (Some(mut link), Some(config)) => {
-                let outcome = link.reconfigure(config, now);
-                self.link4 = Some(link);
-                outcome.map_err(|why| refused(why.to_string()))?;
-                self.link4.take()
-            }
-        };
+        // The new IPv4 engine is tried on the side: it has the least state.
+        let fresh = config4.clone().map(Link4::new).transpose();
+        let fresh = fresh.map_err(|why| refused(&why))?;
         let nothing = || SubstrateConfig::new(None, Layout::default(), Vec::new());
-        let outcome = self.link6.reconfigure(config6.unwrap_or_else(nothing), now);
-        self.link4 = link4;
-        outcome.map_err(|why| refused(why.to_string()))?;
+        self.link6
+            .reconfigure(config6.unwrap_or_else(nothing), now)
+            .map_err(|why| refused(&why))?;
+        match (&mut self.link4, config4) {
+            // What a fresh engine takes, a running one takes too.
+            (Some(link4), Some(config)) => {
+                link4
+                    .reconfigure(config, now)
+                    .map_err(|why| refused(&why))?;
+            }
+            (link4, _) => *link4 = fresh,
+        }
         self.told = relay.cloned();
         self.changes += 1;
         // An engine that is new to a port takes its link for down.
@@ -197,14 +206,41 @@ impl RelayLinks {
             addresses: AddressMap::new(&address_rules(relay), store.eams().clone()),
             own4: own.address,
             broadcast4: Vaddr(own.address.0 | !crate::wire::address::Prefix4::mask(own.len)),
-            hop4: self.hop4(relay),
-            hop6: self.hop6(relay),
+            hop4: self.last4.as_ref().map(|(_, hop)| hop.clone()),
+            hop6: self.last6.as_ref().map(|(_, hop)| hop.clone()),
             icmp_rate: relay.icmp_rate,
         })
     }
 
-    fn hop4(&self, relay: &model::Relay) -> Option<Hop> {
-        let hop = self.link4.as_ref()?.hop(&relay.ipv4.via)?;
+    /// Brings the next hops in step with the engines.
+    pub(super) fn look_at_hops(&mut self) {
+        let Some(relay) = &self.told else {
+            return;
+        };
+        let (via4, via6) = (relay.ipv4.via, relay.ipv6.via);
+        let link4 = self.link4.as_ref();
+        match self.hop4(via4) {
+            Some(hop) => self.last4 = Some((via4, hop)),
+            None => {
+                let views = link4.map(Link4::neighbors).unwrap_or_default();
+                let view = views.iter().find(|view| view.address == via4);
+                let asked = view.is_some_and(|v| v.state == link4::NeighborState::Incomplete);
+                self.last4 = self.last4.take().filter(|(via, _)| asked && *via != via4);
+            }
+        }
+        match self.hop6(via6) {
+            Some(hop) => self.last6 = Some((via6, hop)),
+            None => {
+                let views = self.link6.neighbors();
+                let view = views.iter().find(|view| view.address == via6);
+                let asked = view.is_some_and(|v| v.state == substrate::NeighborState::Incomplete);
+                self.last6 = self.last6.take().filter(|(via, _)| asked && *via != via6);
+            }
+        }
+    }
+
+    fn hop4(&self, via: Vaddr) -> Option<Hop> {
+        let hop = self.link4.as_ref()?.hop(&via)?;
         let link = ethernet::Header {
             destination: hop.dst_mac,
             source: hop.src_mac,
@@ -216,8 +252,8 @@ impl RelayLinks {
         Some(Hop::new(self.port4, address, &link))
     }
 
-    fn hop6(&self, relay: &model::Relay) -> Option<Hop> {
-        let hops = self.link6.hops_for_address(&relay.ipv6.via.octets());
+    fn hop6(&self, via: Ipv6Addr) -> Option<Hop> {
+        let hops = self.link6.hops_for_address(&via.octets());
         let hop = hops.first()?;
         let link = ethernet::Header {
             destination: hop.dst_mac,
@@ -244,7 +280,7 @@ fn address_rules(relay: &model::Relay) -> AddressRules {
     }
 }
 
-fn config4(site: &Site, port: u16, relay: &model::Relay) -> Option<Link4Config> {
+fn config4(site: &Site, port: u16, relay: &model::Relay, seed: u64) -> Option<Link4Config> {
     let SitePort { config, mac } = site.ports.get(usize::from(port))?;
     let side = &relay.ipv4;
     let mtu = side.mtu.unwrap_or(config.mtu);
@@ -254,6 +290,11 @@ fn config4(site: &Site, port: u16, relay: &model::Relay) -> Option<Link4Config> 
             address: side.via,
             mac: side.via_mac,
         }],
+        limits: link4::Limits {
+            errors: relay.icmp_rate,
+            ..link4::Limits::default()
+        },
+        seed,
         ..Link4Config::new(port, *mac, side.address, mtu)
     })
 }
