@@ -115,20 +115,41 @@ pub fn may_answer_with_error(
     if !from_one_host || header.dst[0] == 0xff && !to_groups_too {
         return false;
     }
-    let upper = match ipv6::upper(header.next_header, payload) {
-        Ok(upper) => upper,
-        // The very thing that may be complained of.
-        Err(ipv6::BadChain::SegmentsLeft(_) | ipv6::BadChain::Fragmented) => return true,
-        Err(ipv6::BadChain::TooShort) => return false,
-    };
-    if upper.protocol != protocol::ICMPV6 {
-        return true;
+    !may_be_error(header.next_header, payload)
+}
+
+/// Whether a packet is an error or a redirect, as far as can be told: what
+/// could be part of one is taken for one. Unlike [`ipv6::upper`] this goes on
+/// behind headers for which a packet is refused.
+fn may_be_error(mut next_header: u8, mut rest: &[u8]) -> bool {
+    loop {
+        let len = match next_header {
+            protocol::ICMPV6 => {
+                let kind = rest.first().copied().unwrap_or_default();
+                return kind < 128 || kind == kind::REDIRECT;
+            }
+            protocol::FRAGMENT => match ipv6::Fragment::parse(rest) {
+                Some(fragment) if fragment.offset == 0 => ipv6::FRAGMENT_LEN,
+                // What lies behind a header is in an earlier fragment.
+                Some(ipv6::Fragment { next_header, .. }) => {
+                    return next_header == protocol::ICMPV6
+                        || next_header == protocol::AH
+                        || protocol::is_extension_header(next_header);
+                }
+                None => return true,
+            },
+            // The one that counts in words of 32 bits (RFC 4302).
+            protocol::AH => 8 + rest.get(1).map_or(0, |&len| usize::from(len) * 4),
+            number if protocol::is_extension_header(number) => {
+                8 + rest.get(1).map_or(0, |&len| usize::from(len) * 8)
+            }
+            _ => return false,
+        };
+        let (Some(&next), Some(behind)) = (rest.first(), rest.get(len..)) else {
+            return true;
+        };
+        (next_header, rest) = (next, behind);
     }
-    // An error or a redirect is not answered, nor what could be part of one.
-    upper.is_first()
-        && payload
-            .get(upper.offset)
-            .is_some_and(|&kind| kind >= 128 && kind != kind::REDIRECT)
 }
 
 /// Writes an error message of this type, code and second word, IPv6 header
@@ -333,7 +354,24 @@ mod tests {
             PROHIBITED
         ));
         assert!(!may(&fault(here, 60, &[17, 9]), PROHIBITED));
-        // A route with segments left is answered.
-        assert!(may(&fault(here, 43, &[58, 0, 0, 1, 0, 0, 0, 0]), (4, 0)));
+        // What is refused for a header is answered by what lies behind that:
+        // a route with segments left, options in a fragment, authentication.
+        for (first, header) in [
+            (43, vec![58, 0, 0, 1, 0, 0, 0, 0]),
+            (
+                44,
+                [60, 0, 0, 1, 0, 0, 0, 1, 58, 0, 1, 4, 0, 0, 0, 0].into(),
+            ),
+            (51, [vec![58, 4], vec![1; 22]].concat()),
+        ] {
+            for (kind, answered) in [(1, false), (128, true)] {
+                let packet = fault(here, first, &[&header[..], &[kind]].concat());
+                assert_eq!(may(&packet, (4, 0)), answered, "{first} {kind}");
+            }
+            assert!(!may(&fault(here, first, &header), (4, 0)));
+            assert!(!may(&fault(here, first, &header[..5]), (4, 0)));
+        }
+        // Of a later fragment with options nobody knows.
+        assert!(!may(&fault(here, 44, &[60, 0, 0, 8, 0, 0, 0, 1]), (1, 1)));
     }
 }

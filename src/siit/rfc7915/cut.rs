@@ -124,19 +124,20 @@ impl Front {
 impl Translated {
     /// One whose header is still to be written.
     pub(super) fn starting(front_len: usize) -> Translated {
-        let mut head = ArrayVec::new();
-        head.extend((0..front_len).map(|_| 0));
-        Translated {
-            head,
+        let mut translated = Translated {
+            head: ArrayVec::new(),
             rest: 0..0,
             hairpin: false,
-        }
+        };
+        translated.push(&[0; MAX_FRONT + icmpv6::HEADER_LEN][..front_len]);
+        translated
     }
 
     /// Appends what is known to fit: a transport header.
     pub(super) fn push(&mut self, bytes: &[u8]) -> &mut [u8] {
         let at = self.head.len();
-        self.head.extend(bytes.iter().copied());
+        // Cannot fail: these are the first bytes of many.
+        let _ = self.head.try_extend_from_slice(bytes);
         &mut self.head[at..]
     }
 

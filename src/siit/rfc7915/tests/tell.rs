@@ -62,8 +62,8 @@ fn the_sender_of_an_ipv6_packet() {
     assert_eq!(message[44..48], 1420u32.to_be_bytes());
     assert_eq!(message[48..], packet[..1232]);
     assert!(is_right(&message));
-    // Of a route, though ICMPv6 may lie behind it.
-    let packet = packet6(header6(43), &[58, 0, 0, 1, 0, 0, 0, 0]);
+    // Of a route.
+    let packet = packet6(header6(43), &[17, 0, 0, 1, 0, 0, 0, 0]);
     let message = told(&packet, &rules).unwrap();
     assert_eq!((message[40], message[41], message[47]), (4, 0, 43));
     assert!(is_right(&message));
