@@ -311,11 +311,14 @@ fn error<'p, A: Addresses>(
     cx: &Context<'_, A>,
 ) -> Result<Made<'p>, Refusal> {
     let (h, payload) = (&arrived.h, arrived.payload);
+    let came = Sort::read(old);
+    // Whether it has a counterpart does not depend on what it quotes.
+    came.error_to_ipv4(false, cx.rules).ok_or(Why::IcmpType)?;
     let parts = Family::Ipv6.split(old, &payload[icmpv6::HEADER_LEN..]);
     let mut translated = Translated::starting(ipv4::HEADER_LEN + icmpv6::HEADER_LEN);
     let start = translated.head.len();
     let quoted = quote::to_ipv4(parts.quote, parts.padded, cx, &mut translated.head)?;
-    let mut sort = Sort::read(old)
+    let mut sort = came
         .error_to_ipv4(quoted.fragment, cx.rules)
         .ok_or(Why::IcmpType)?;
     let (src, replaced) = match cx.addresses.to_ipv4(&h.src) {

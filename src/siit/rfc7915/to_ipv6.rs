@@ -262,11 +262,14 @@ fn error<'p, A: Addresses>(
     cx: &Context<'_, A>,
 ) -> Result<Made<'p>, Refusal> {
     let (h, payload) = (&arrived.h, arrived.payload);
+    let came = Sort::read(old);
+    // Whether it has a counterpart does not depend on what it quotes.
+    came.error_to_ipv6(0, cx.rules).ok_or(Why::IcmpType)?;
     let parts = Family::Ipv4.split(old, &payload[icmpv6::HEADER_LEN..]);
     let mut translated = Translated::starting(ipv6::HEADER_LEN + icmpv6::HEADER_LEN);
     let start = translated.head.len();
     let quoted = quote::to_ipv6(parts.quote, parts.padded, cx, &mut translated.head)?;
-    let mut sort = Sort::read(old)
+    let mut sort = came
         .error_to_ipv6(quoted.header.total_len, cx.rules)
         .ok_or(Why::IcmpType)?;
     // RFC 7757 section 4.2.1: rule 3.

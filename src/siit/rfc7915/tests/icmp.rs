@@ -332,3 +332,16 @@ fn short_messages_are_dropped() {
         48
     );
 }
+
+#[test]
+fn what_has_no_counterpart_is_so_whatever_it_quotes() {
+    let rules = rules();
+    for kind in [4, 5] {
+        let packet = packet4(header4(1), &icmp(kind, 0, 0, b"no packet"));
+        assert_eq!(refused(six_by(&packet, &rules)), (Why::IcmpType, None));
+    }
+    for kind in [0, 5, 100, 127] {
+        let packet = packet6(header6(58), &icmp(kind, 0, 0, b"no packet"));
+        assert_eq!(refused(four_by(&packet, &rules)), (Why::IcmpType, None));
+    }
+}
