@@ -214,6 +214,9 @@ fn an_error_turns_around() {
     // About a packet that did not turn.
     let packet = error6((EAM_B6, V6), (V6, EAM_B6));
     assert_eq!(turned(&packet, &intrinsic()), None);
+    // About one whose source was translated by its mapping.
+    let packet = error6((EAM_B6, EAM_A6), (EAM_A6, EAM_B6));
+    assert_eq!(turned(&packet, &intrinsic()), None);
     // The condition is on the inner packet, not on the outer destination.
     let packet = error6((EAM_B6, A_BY_PREFIX), (V6, EAM_B6));
     assert_eq!(turned(&packet, &intrinsic()), None);
