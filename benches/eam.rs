@@ -120,8 +120,16 @@ const KINDS: [(&str, Work, Work); 13] = [
     ("find6 burst", Subject::find6_burst, Subject::idle6),
     ("hashbrown 6", Subject::hashbrown6, Subject::idle6),
     ("find6 miss", Subject::find6_miss, Subject::idle6),
-    ("pairs to ipv6", Subject::to_ipv6, Subject::idle_pairs4),
-    ("pairs to ipv4", Subject::to_ipv4, Subject::idle_pairs6),
+    (
+        "pairs to ipv6",
+        Subject::pairs_to_ipv6,
+        Subject::idle_pairs4,
+    ),
+    (
+        "pairs to ipv4",
+        Subject::pairs_to_ipv4,
+        Subject::idle_pairs6,
+    ),
     ("hashbrown 6 miss", Subject::hashbrown6_miss, Subject::idle6),
 ];
 
@@ -229,7 +237,7 @@ impl Subject {
     }
 
     /// From a client of the IPv4 Internet to a server with a mapping.
-    fn to_ipv6(&mut self) -> usize {
+    fn pairs_to_ipv6(&mut self) -> usize {
         const NONE: Result<Pair6, Unpaired> = Err(NOBODY);
         let pairs = self.walk.burst(|n| (stranger(n), ipv4(n)));
         let mut out = [NONE; BURST];
@@ -238,7 +246,7 @@ impl Subject {
     }
 
     /// And back.
-    fn to_ipv4(&mut self) -> usize {
+    fn pairs_to_ipv4(&mut self) -> usize {
         const NONE: Result<Pair4, Unpaired> = Err(NOBODY);
         let pairs = self.walk.burst(|n| (ipv6(n), behind_pool(stranger(n))));
         let mut out = [NONE; BURST];

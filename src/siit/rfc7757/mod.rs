@@ -65,7 +65,7 @@ pub struct BadEamAt {
 
 /// A table of explicit mappings.
 ///
-/// Takes about 95 bytes for each mapping: 24 on each side, in buckets that are
+/// Takes 90 to 100 bytes for each mapping: 24 on each side, in buckets that are
 /// a little more than half full.
 #[derive(Clone)]
 pub struct Eams {

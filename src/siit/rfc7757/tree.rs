@@ -95,7 +95,7 @@ impl Place<'_> {
 
 impl<S: Side> Tree<S> {
     /// A tree of all these, or nothing if two have the same key. Leaf by leaf,
-    /// which takes a fifth of the time of inserting one by one.
+    /// which takes a fraction of the time of inserting one by one.
     pub(super) fn of(seed: Seed, entries: Vec<Entry>) -> Option<Self> {
         Some(Tree {
             root: Node::of::<S>(seed, entries, 0)?,
