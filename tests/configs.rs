@@ -186,6 +186,90 @@ fn large_files_load_in_linear_time() {
     assert_eq!(config.mapping.len(), 20_001);
 }
 
+/// A relay's configuration that names a file of explicit mappings, and the file.
+fn with_eams(name: &str, lines: &str) -> (String, PathBuf) {
+    let file = std::env::temp_dir().join(format!("weft-eams-{}-{name}", std::process::id()));
+    std::fs::write(&file, lines).unwrap();
+    let text = std::fs::read_to_string("configs/siit-relay.toml").unwrap();
+    let key = format!("[relay]\neam_file = \"{}\"\n", file.display());
+    (text.replacen("[relay]\n", &key, 1), file)
+}
+
+#[test]
+fn explicit_mappings_come_from_a_file() {
+    let lines = "# more\n198.51.100.2 2001:db8:0:a::2\n\n198.51.100.3\t2001:db8:0:a::3 # web\n";
+    let (text, file) = with_eams("good", lines);
+    let (config, _) = Config::parse("r", text.as_bytes()).unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!((config.eam.len(), config.eam_file.eams.len()), (2, 2));
+    // What came from there stays there.
+    assert!(!config.to_toml().unwrap().contains("198.51.100.3"));
+    std::fs::remove_file(file).unwrap();
+}
+
+#[test]
+fn wrong_lines_of_a_file_of_explicit_mappings_are_told_by_number() {
+    let told = |name: &str, lines: &str| {
+        let (text, file) = with_eams(name, lines);
+        let refused = Config::parse("r", text.as_bytes()).unwrap_err();
+        std::fs::remove_file(&file).unwrap();
+        let shown = file.display().to_string();
+        let at: Vec<_> = refused.problems.iter().map(|p| (&*p.path, p.at)).collect();
+        let line = text.lines().position(|line| line.starts_with("eam_file"));
+        assert!(
+            at.iter()
+                .all(|p| *p == ("relay.eam_file", line.map(|n| (n + 1, 1)))),
+            "{at:?}"
+        );
+        let messages = refused.problems.into_iter().map(|p| p.message);
+        let messages: Vec<_> = messages.map(|m| m.replace(&shown, "F")).collect();
+        messages.join("\n")
+    };
+    assert_eq!(
+        told("form", "198.51.100.2\n\n198.51.100.3 x\n"),
+        "F:1: 1 field, and a mapping has two: `IPV4 IPV6`\n\
+         F:3: `x` is not an IPv6 prefix such as 2001:db8:0:a:100::/72"
+    );
+    assert_eq!(
+        told(
+            "twice",
+            "198.51.100.1 2001:db8:0:a::2\n198.51.100.3 2001:db8:0:a::3\n198.51.100.4 2001:db8:0:a::3\n"
+        ),
+        "F:1: 198.51.100.1 is mapped by eam[0] already\n\
+         F:3: 2001:db8:0:a::3 is mapped by F:2 already"
+    );
+    let many: String = (0..30).map(|n| format!("line {n} is wrong\n")).collect();
+    let all = told("many", &many);
+    assert_eq!(all.lines().count(), 21);
+    assert!(all.ends_with("F: and 10 more wrong lines"), "{all}");
+}
+
+/// In release the real number, with its bar.
+#[test]
+fn a_million_explicit_mappings_load_in_a_second() {
+    use std::fmt::Write;
+    let count: u32 = if cfg!(debug_assertions) {
+        50_000
+    } else {
+        1_000_000
+    };
+    let mut lines = String::new();
+    for n in 0..count {
+        let [_, b, c, d] = n.to_be_bytes();
+        let _ = writeln!(lines, "20.{b}.{c}.{d}\t2001:db8:5:{b:x}::{c:x}:{d:x} # {n}");
+    }
+    let (text, file) = with_eams("million", &lines);
+    let started = std::time::Instant::now();
+    let (config, _) = Config::parse("r", text.as_bytes()).unwrap_or_else(|e| panic!("{e}"));
+    let took = started.elapsed();
+    println!("{count} explicit mappings in {took:?}");
+    std::fs::remove_file(file).unwrap();
+    assert_eq!(config.eam_file.eams.len(), count as usize);
+    assert!(
+        cfg!(debug_assertions) || took.as_secs_f32() < 1.0,
+        "{took:?}"
+    );
+}
+
 /// Checks run on before a number is refused, and must bear any.
 #[test]
 fn extreme_numbers_are_refused_and_no_more() {
@@ -248,7 +332,7 @@ proptest! {
     }
 
     #[test]
-    fn random_keys_are_answered(text in "(\\[{0,2}(port|vnet|host|runtime|via|é)(\\.[a-z]{1,4})?\\]{0,2} ?(= ?(\\{\\}|\\[1\\]|\"x\"|-7|1e9))?\n){0,12}") {
+    fn random_keys_are_answered(text in "(\\[{0,2}(port|vnet|host|runtime|relay|eam|outsider|ipv4|via|é)(\\.[a-z]{1,4})?\\]{0,2} ?(= ?(\\{\\}|\\[1\\]|\"x\"|-7|1e9))?\n){0,12}") {
         answers(text.as_bytes());
     }
 

@@ -11,6 +11,8 @@ mod hostile;
 mod lasting;
 #[path = "control/load.rs"]
 mod load;
+#[path = "control/relay.rs"]
+mod relay;
 #[path = "control/rig.rs"]
 mod rig;
 #[path = "control/state.rs"]
