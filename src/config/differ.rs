@@ -47,8 +47,8 @@ impl SettingChange {
         };
         let mut problem = Problem::new(path.as_str(), message)
             .hint("restart the appliance with this file, or take this back");
-        problem.old = self.old.clone();
-        problem.new = self.new.clone();
+        problem.old = self.old.clone().map(Box::new);
+        problem.new = self.new.clone().map(Box::new);
         problem
     }
 }

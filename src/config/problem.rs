@@ -19,10 +19,10 @@ pub struct Problem {
     pub at: Option<(usize, usize)>,
     /// What runs, of a key that cannot change while it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub old: Option<Value>,
+    pub old: Option<Box<Value>>,
     /// What the file wants instead.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub new: Option<Value>,
+    pub new: Option<Box<Value>>,
 }
 
 impl Problem {

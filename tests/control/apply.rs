@@ -1,6 +1,6 @@
 //! `config.apply`: the whole file at once, or nothing of it.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use weft::control::client::{Client, ClientError};
@@ -345,6 +345,53 @@ fn what_others_hold_stays_and_is_named() {
 }
 
 #[test]
+fn the_relay_and_its_mappings_are_told_like_all_else() {
+    let text = FILE.to_owned()
+        + "[[port]]\nname = \"v4\"\ndevice = \"net_null3\"\nrole = \"relay4\"\n\
+           [[port]]\nname = \"v6\"\ndevice = \"net_null4\"\nrole = \"relay6\"\n\
+           [relay]\npool6 = \"64:ff9b::/96\"\n\
+           ipv4 = { port = \"v4\", address = \"192.0.2.1/24\", via = \"192.0.2.254\" }\n\
+           ipv6 = { port = \"v6\", address = \"2001:db8:6::1/64\", via = \"2001:db8:6::fe\" }\n\
+           [[eam]]\nipv4 = \"198.51.100.1\"\nipv6 = \"2001:db8:1::1\"\n\
+           [[eam]]\nipv4 = \"198.51.100.2\"\nipv6 = \"2001:db8:1::2\"\n\
+           [[outsider]]\nname = \"W\"\nvnet = \"Z\"\naddress = \"10.7.0.1\"\nipv6 = \"2001:db8:7::1\"\n";
+    let (mut settings, _) =
+        weft::config::Config::parse("f", text.as_bytes()).unwrap_or_else(|e| panic!("{e}"));
+    drop(weft::control::store::Desired::take(&mut settings));
+    let rig = Rig::new();
+    rig.plant.0.lock().unwrap().settings = Some(settings);
+    let mut client = rig.client();
+    assert_eq!(apply(&mut client, &text).added, 7);
+    // Two exchange their addresses, which no order of single changes could do.
+    let other = text
+        .replace("2001:db8:1::1\"", "swap")
+        .replace("2001:db8:1::2\"", "2001:db8:1::1\"")
+        .replace("swap", "2001:db8:1::2\"")
+        .replace("pool6 =", "tos = 8\npool6 =")
+        .replace("10.7.0.1", "10.7.0.2")
+        + "[[eam]]\nipv4 = \"198.51.100.4\"\nipv6 = \"2001:db8:1::4\"\n";
+    let mut dry = ask(&other);
+    dry.dry_run = true;
+    let before = dump(&mut client);
+    let said = told(&client.call(&dry).unwrap());
+    assert_eq!(
+        said,
+        [
+            "relay relay changed tos \"copy\" 8",
+            "outsider W changed address \"10.7.0.1/32\" \"10.7.0.2/32\"",
+            "eam 198.51.100.1/32 changed ipv6 \"2001:db8:1::1/128\" \"2001:db8:1::2/128\"",
+            "eam 198.51.100.2/32 changed ipv6 \"2001:db8:1::2/128\" \"2001:db8:1::1/128\"",
+            "eam 198.51.100.4/32 added",
+        ]
+    );
+    assert_eq!(dump(&mut client), before);
+    assert_eq!(told(&apply(&mut client, &other)), said);
+    assert_eq!(apply(&mut client, &other).unchanged, 8);
+    let back = apply(&mut client, &text);
+    assert_eq!((back.added, back.changed, back.removed), (0, 4, 1));
+}
+
+#[test]
 fn many_mappings_are_counted_and_some_listed() {
     let rig = Rig::with(|config| config.queue = 64 << 10, new_store(), None);
     let mut client = rig.client();
@@ -382,26 +429,24 @@ fn others_are_served_meanwhile_and_requests_keep_their_order() {
     };
     let text = FILE.to_owned() + &(0..20_000).map(row).collect::<String>();
     let mut raw = rig.raw_rw();
+    let before = other.call(&StatusGet {}).unwrap().socket["requests"];
     let line = |id: u32, method: &str, params: Value| {
         json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params}).to_string() + "\n"
     };
     let apply = line(1, "config.apply", json!({"name": "f", "text": text}));
     let list = line(2, "status.get", json!({}));
     raw.send((apply + &list).as_bytes());
-    // The next is refused while the file is read; whoever asks else is not.
-    let mut second = 0;
-    let begun = std::time::Instant::now();
-    while second == 0 && begun.elapsed() < Duration::from_secs(20) {
-        let status = other.call(&StatusGet {}).unwrap();
-        if status.objects["mapping"] > 1 {
-            break;
-        }
-        match other.call(&ask(FILE)) {
-            Err(ClientError::Refused(error)) if error.code == ErrorCode::Limit => second += 1,
-            other => drop(other.unwrap()),
-        }
+    // Whoever else asks is served, and sees when the file has arrived.
+    let mut own = 1;
+    let begun = Instant::now();
+    while other.call(&StatusGet {}).unwrap().socket["requests"] == before + own {
+        own += 1;
+        assert!(begun.elapsed() < Duration::from_secs(20), "not served");
     }
-    assert_eq!(second, 1, "no second file at a time");
+    match other.call(&ask(FILE)) {
+        Err(ClientError::Refused(error)) => assert_eq!(error.code, ErrorCode::Limit, "{error}"),
+        other => panic!("a second file at a time: {other:?}"),
+    }
     let first = raw.line().unwrap();
     assert_eq!(
         (&first["id"], &first["result"]["added"]),

@@ -437,3 +437,37 @@ fn log_outcome(path: &Path, outcome: Result<ApplyReport, Refusal>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FILE: &str = "name = \"R\"\nlocator = \"2001:db8:0:a:100::/72\"\n\
+        [[port]]\nname = \"up\"\ndevice = \"net_null0\"\nrole = \"uplink\"\n";
+
+    /// What is taken over while running is what is said to be, no more and no
+    /// less.
+    #[test]
+    fn live_settings_are_taken_over_and_no_others() {
+        let parse = |text: &str| match Config::parse("f", text.as_bytes()) {
+            Ok((config, _)) => config,
+            Err(problems) => panic!("{problems}"),
+        };
+        let running = parse(FILE);
+        let wanted = parse(&format!(
+            "mtu = 1400\n{FILE}[log]\nlevel = \"warn\"\n[limits]\nhosts = 3\n[control]\n\
+             socket = \"/tmp/other\"\nmode = \"0760\"\ngroup = \"weft\"\n\
+             group_access = \"ro\"\nclients = 3\nline_bytes = 2048\nbatch = 9\n\
+             queue_bytes = 8192\n"
+        ));
+        let next = with_live(running.clone(), &wanted);
+        let taken = config::setting_changes(&running, &next);
+        let mut taken: Vec<_> = taken.iter().map(|change| change.path.as_str()).collect();
+        taken.sort_unstable();
+        let mut live = LIVE.to_vec();
+        live.sort_unstable();
+        assert_eq!(taken, live);
+        let left = config::setting_changes(&next, &wanted);
+        assert_eq!(left.len(), 5, "{left:?}");
+    }
+}
