@@ -3,54 +3,29 @@ run. A row is measured by starting its program anew, so that memory and
 placement differ from round to round as they do in life."""
 
 import os
-import random
 import subprocess
-import time
-from contextlib import contextmanager
-from dataclasses import dataclass
 
-from . import control, frames, load, plan, proc, testpmd, weft
+from . import load, plan, testpmd, weft
+from .measured import (
+    BASE,
+    CORE,
+    NODE_MAC,
+    ROUTER_MAC,
+    YARDSTICK,
+    Files,
+    Reading,
+    Skip,
+    Stream,
+    TestpmdRow,
+    capture_device,
+    read,
+    running,
+)
+from .relay_rows import RELAY_4, RELAY_6, RelayRow, TaygaRow
 
-CORE = 1
-BASE = plan.BENCH_BASE
-NODE_MAC = {"A": "02:00:00:00:00:0a", "C": "02:00:00:00:00:0c"}
-ROUTER_MAC = "02:00:00:00:00:ff"
-# The driver numbers its ports and makes their address from "pcap".
-PCAP_MAC = "02:70:63:61:70:00"
+__all__ = ["CORE", "Files", "QUICK", "ROWS", "Reading", "Skip", "YARDSTICK"]
+
 ROUTER = "2001:db8:ffff:a::ff"
-YARDSTICK = "testpmd-5tswap"
-
-
-@dataclass
-class Reading:
-    """One round of one row."""
-
-    pps: float
-    lost: int = 0
-    share: float = 1.0
-    extra: dict = None
-
-
-class Skip(Exception):
-    """The row cannot be measured here; the text says why."""
-
-
-@dataclass(frozen=True)
-class Stream:
-    """A capture that is repeated without end."""
-
-    kind: str  # outbound, inbound, local
-    entries: int  # size of the table the frames are for
-    count: int  # frames
-    size: int = 60  # of the IPv4 frame, without check sequence
-    node: str = "A"
-    first: int = 0  # of the far nodes, from BASE on
-
-    @property
-    def held(self):
-        """Size of the frames themselves."""
-        return self.size + (20 if self.kind == "inbound" else 0)
-
 
 OUT_1K = Stream("outbound", 1 << 10, 1 << 10)
 OUT_64K = Stream("outbound", 1 << 16, 1 << 16)
@@ -61,86 +36,6 @@ IN_1K = Stream("inbound", 1 << 10, 1 << 10)
 IN_1M = Stream("inbound", 1 << 20, 1 << 20)
 LOCAL_1K = Stream("local", 1 << 10, 1 << 10)
 LOCAL_1K_C = Stream("local", 1 << 10, 1 << 10, node="C", first=1 << 16)
-
-
-class Files:
-    """Captures and ready-made requests, each made once."""
-
-    def __init__(self, directory):
-        self.directory = directory
-        self.lines = {}
-
-    def capture(self, stream):
-        path = os.path.join(
-            self.directory, f"{stream.kind}-{stream.entries}-{stream.size}-{stream.node}{stream.first}.pcap"
-        )
-        if not os.path.exists(path):
-            self._write(path, stream)
-        return path
-
-    def _write(self, path, stream):
-        # The order is random, so that neighbours in time are none in memory;
-        # the seed is fixed, so that every run has the same frames.
-        draw = random.Random(stream.entries)
-        if stream.count == stream.entries:
-            order = list(range(stream.entries))
-            draw.shuffle(order)
-        else:
-            order = [draw.randrange(stream.entries) for _ in range(stream.count)]
-        numbers = [BASE + stream.first + number for number in order]
-        part = path + ".part"
-        if stream.kind == "inbound":
-            frames.write_inbound(
-                part,
-                plan.mac(PCAP_MAC),
-                plan.mac(ROUTER_MAC),
-                plan.substrate("S", "Z", 0)[:12],
-                plan.substrate("R", "Z", plan.NODE["A"]),
-                numbers,
-                stream.size,
-            )
-        else:
-            frames.write_outbound(
-                part,
-                frames.node_macs("Z"),
-                plan.mac(NODE_MAC[stream.node]),
-                plan.v4(plan.NODE[stream.node]),
-                numbers,
-                stream.size,
-            )
-        os.rename(part, path)
-
-    def empty(self):
-        """A capture without frames."""
-        path = os.path.join(self.directory, "empty.pcap")
-        with frames.Pcap(path):
-            return path
-
-    def mappings(self, entries):
-        if entries not in self.lines:
-            self.lines[entries] = control.mapping_lines("Z", "S", range(BASE, BASE + entries), first=3)
-        return self.lines[entries]
-
-
-class TestpmdRow:
-    """testpmd between the same devices on the same frames."""
-
-    def __init__(self, mode, stream):
-        self.mode = mode
-        self.stream = stream
-        self.yardstick = None
-
-    def run(self, files, settings):
-        capture = files.capture(self.stream)
-        program = testpmd.Testpmd(
-            settings.prefix, capture, self.stream.count, self.stream.held, self.mode, CORE
-        )
-        try:
-            measured = program.measure(settings.warm, settings.seconds)
-            own = {"own_cycles": program.cycles()}
-            return Reading(measured.pps, measured.lost, measured.share, own)
-        finally:
-            program.close()
 
 
 class WeftRow:
@@ -247,10 +142,6 @@ class TwoWorkers:
             program.close()
 
 
-def capture_device(number, path):
-    return f"net_pcap{number},rx_pcap={path},infinite_rx=1"
-
-
 def uplink_table(device):
     own = ["2001:db8:ffff:a::1/64"]
     return {"name": "up", "device": device, "role": "uplink", "addresses": own, "queues": 1}
@@ -303,40 +194,6 @@ def appliance_config(workers, ports, bindings, mode):
     }
 
 
-@contextmanager
-def running(config, settings, files, entries):
-    """An appliance with so many mappings, warm; and what loading them took."""
-    if settings.no_weft:
-        raise Skip(settings.no_weft)
-    appliance = weft.Weft(settings.directory, config, prefix=settings.prefix)
-    extra = {}
-    try:
-        appliance.start(60.0)
-        if entries:
-            extra["load_seconds"] = control.load(appliance.socket, files.mappings(entries))
-        time.sleep(settings.warm)
-        yield appliance, extra
-    finally:
-        appliance.stop()
-        os.unlink(appliance.file)
-
-
-def read(appliance, client, seconds):
-    """Packets per second that were sent, and those that were dropped."""
-    share = proc.Share(appliance.process.pid)
-    first, start = client.counters()
-    time.sleep(seconds)
-    second, end = client.counters()
-    sent = second["tx"] - first["tx"]
-    drops = [name for name in second if name.startswith("drop_")]
-    if sent == 0:
-        raise RuntimeError(
-            f"nothing was sent; dropped: { {name: second[name] for name in drops if second[name]} }"
-        )
-    lost = sum(second[name] - first.get(name, 0) for name in drops)
-    return Reading(sent / (end - start), lost, share.now())
-
-
 def address(number):
     return ".".join(str(octet) for octet in number.to_bytes(4, "big"))
 
@@ -378,20 +235,21 @@ class FloorRow:
         return Reading(float(done.stdout.split()[0]))
 
 
-NO_RELAY = "this version has no rfc7915 mode"
-
 ROWS = {
     "testpmd-io": TestpmdRow("io", OUT_1K),
     "testpmd-macswap": TestpmdRow("macswap", OUT_1K),
     YARDSTICK: TestpmdRow("5tswap", OUT_1K),
     # Yardsticks of other frames: of a million, of all that 8 M keys draw, of
-    # 512 bytes, of the table of 64 k, and as they come from the substrate.
+    # 512 bytes, of the table of 64 k, as they come from the substrate, and to
+    # the relay from either side.
     "testpmd-5tswap-64k": TestpmdRow("5tswap", OUT_64K),
     "testpmd-5tswap-1m": TestpmdRow("5tswap", OUT_1M),
     "testpmd-5tswap-8m": TestpmdRow("5tswap", OUT_8M),
     "testpmd-5tswap-512b": TestpmdRow("5tswap", OUT_512),
     "testpmd-5tswap-inbound": TestpmdRow("5tswap", IN_1K),
     "testpmd-5tswap-inbound-1m": TestpmdRow("5tswap", IN_1M),
+    "testpmd-5tswap-relay4": TestpmdRow("5tswap", RELAY_4),
+    "testpmd-5tswap-relay6": TestpmdRow("5tswap", RELAY_6),
     "floor": FloorRow(),
     "outbound-siit-1k": WeftRow(OUT_1K, YARDSTICK),
     "outbound-siit-64k": WeftRow(OUT_64K, "testpmd-5tswap-64k"),
@@ -401,8 +259,8 @@ ROWS = {
     "inbound-siit-1k": WeftRow(IN_1K, "testpmd-5tswap-inbound"),
     "inbound-siit-1m": WeftRow(IN_1M, "testpmd-5tswap-inbound-1m"),
     "outbound-transparent-1k": WeftRow(OUT_1K, YARDSTICK, mode="transparent"),
-    "relay-4to6-1k": Absent(NO_RELAY),
-    "relay-6to4-1k": Absent(NO_RELAY),
+    "relay-4to6-1k": RelayRow(RELAY_4, "testpmd-5tswap-relay4"),
+    "relay-6to4-1k": RelayRow(RELAY_6, "testpmd-5tswap-relay6"),
     "local-1k": WeftRow(LOCAL_1K, YARDSTICK),
     "handoff-inbound": WeftRow(IN_1K, "testpmd-5tswap-inbound", handoff=True),
     "handoff-local": WeftRow(LOCAL_1K, YARDSTICK, handoff=True),
@@ -411,7 +269,7 @@ ROWS = {
     "updates-100k": WeftRow(OUT_1M, "testpmd-5tswap-1m", updates=100_000),
     "updates-1m": WeftRow(OUT_1M, "testpmd-5tswap-1m", updates=1_000_000),
     "ovs-vxlan6-1k": Absent("OVS-DPDK is not driven by this script yet"),
-    "tayga-1k": Absent("tayga is not driven by this script yet"),
+    "tayga-1k": TaygaRow(),
 }
 
 QUICK = [
@@ -420,5 +278,5 @@ QUICK = [
     if not isinstance(row, Absent)
     and not getattr(row, "updates", 0)
     and not getattr(row, "handoff", False)
-    and row.stream in (OUT_1K, IN_1K, LOCAL_1K)
+    and row.stream in (OUT_1K, IN_1K, LOCAL_1K, RELAY_4, RELAY_6)
 ]

@@ -2,13 +2,13 @@
 that are not carried; and a million random ones on each side."""
 
 import os
-import random
 import struct
 import time
 import unittest
 
 from case import Case
 from lab import frames, plan
+from traffic import pour
 from world import Plan
 
 A, C, G = plan.v4("10.0.0.2"), plan.v4("10.0.0.5"), plan.v4("10.0.0.3")
@@ -167,20 +167,9 @@ class Garbage(Case):
         ears = {short: self.world.wire(short, f"weft-{short}") for short in silent}
         appliance = self.world.hosts[host]
         before = appliance.counters()
-        draw = random.Random(1)
         client = appliance.control(access="ro")
         self.addCleanup(client.close)
-        for number in range(count):
-            try:
-                wire.socket.send(self.mutant(draw, seeds))
-            except OSError:
-                # The queue is full for a moment.
-                time.sleep(0.001)
-            if number % 256 == 255:
-                # A device's queue holds 500 or so, and overflows uncounted.
-                self.settle(client)
-                wire.frames.clear()
-        wire.clear()
+        pour(wire, client, seeds, count)
         self.assertEqual(self.world.imbalance(), {})
         after = appliance.counters()
         # The test is worth something only if the frames did arrive.
@@ -189,32 +178,6 @@ class Garbage(Case):
             leaked = ear.seen(lambda frame: mark in frame, outgoing=False)
             self.assertEqual(leaked[:3], [], f"{len(leaked)} frames leaked to {short}")
         self.world.warm()
-
-    @staticmethod
-    def settle(client):
-        """Waits until nothing more comes in."""
-        last = -1
-        while (rx := client.counters()[0]["rx"]) != last:
-            last = rx
-            time.sleep(0.0005)
-
-    @staticmethod
-    def mutant(draw, seeds):
-        if draw.random() < 0.125:
-            return draw.randbytes(draw.randrange(14, 200))
-        frame = bytearray(draw.choice(seeds))
-        for _ in range(draw.choice((1, 1, 1, 2, 8))):
-            kind = draw.random()
-            if kind < 0.7:
-                # Headers are where it hurts.
-                frame[draw.randrange(min(len(frame), 74))] = draw.getrandbits(8)
-            elif kind < 0.85:
-                del frame[draw.randrange(14, len(frame)) :]
-                if len(frame) <= 15:
-                    break
-            else:
-                frame += draw.randbytes(draw.randrange(1, 64))
-        return bytes(frame)
 
 
 if __name__ == "__main__":

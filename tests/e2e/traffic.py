@@ -2,6 +2,7 @@
 answers took."""
 
 import ipaddress
+import random
 import socket
 import struct
 import threading
@@ -10,19 +11,25 @@ import time
 from lab import frames, plan
 
 
+def family(address):
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
+
+
 class Paced:
     """Datagrams from one node to another at a steady rate, over several flows.
+    `own` is the target's own address where the source knows it by another.
     `lost` and `longest_gap` are known after `stop`."""
 
-    def __init__(self, net, source, target, address, rate=1000, flows=8):
+    def __init__(self, net, source, target, address, rate=1000, flows=8, own=None):
         self.rate = rate
-        self.receiver = net.socket(target, socket.AF_INET, socket.SOCK_DGRAM)
+        own = own or address
+        self.receiver = net.socket(target, family(own), socket.SOCK_DGRAM)
         self.receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 << 20)
-        self.receiver.bind((address, 7000))
+        self.receiver.bind((own, 7000))
         self.receiver.settimeout(0.2)
         self.senders = []
         for _ in range(flows):
-            sender = net.socket(source, socket.AF_INET, socket.SOCK_DGRAM)
+            sender = net.socket(source, family(address), socket.SOCK_DGRAM)
             sender.connect((address, 7000))
             self.senders.append(sender)
         self.sent = 0
@@ -136,3 +143,48 @@ def asked_by_discovery(wire, mac, own, target):
         )
 
     return Asked(wire, question, is_answer)
+
+
+def settle(client):
+    """Waits until nothing more comes in."""
+    last = -1
+    while (rx := client.counters()[0]["rx"]) != last:
+        last = rx
+        time.sleep(0.0005)
+
+
+def mutant(draw, seeds):
+    """A frame that is one of `seeds` but for some bytes, or one in eight that
+    is random throughout."""
+    if draw.random() < 0.125:
+        return draw.randbytes(draw.randrange(14, 200))
+    frame = bytearray(draw.choice(seeds))
+    for _ in range(draw.choice((1, 1, 1, 2, 8))):
+        kind = draw.random()
+        if kind < 0.7:
+            # Headers are where it hurts.
+            frame[draw.randrange(min(len(frame), 74))] = draw.getrandbits(8)
+        elif kind < 0.85:
+            del frame[draw.randrange(14, len(frame)) :]
+            if len(frame) <= 15:
+                break
+        else:
+            frame += draw.randbytes(draw.randrange(1, 64))
+    return bytes(frame)
+
+
+def pour(wire, client, seeds, count, seed=1):
+    """Sends so many mutations of `seeds`."""
+    draw = random.Random(seed)
+    for number in range(count):
+        try:
+            wire.socket.send(mutant(draw, seeds))
+        except OSError:
+            # The queue is full for a moment.
+            time.sleep(0.001)
+        if number % 256 == 255:
+            # A device's queue holds 500 or so, and overflows uncounted.
+            settle(client)
+            wire.frames.clear()
+    settle(client)
+    wire.clear()

@@ -1,0 +1,134 @@
+"""The same packets before two translators; see scripts/differential."""
+
+import os
+from collections import Counter
+
+from . import cases, net, packets, plan, relay, tayga, weft
+from .probe import Link, Probe
+
+MAC = b"\x02\0\0\0\0\xfe"
+
+
+class TaygaRig:
+    """tayga in a namespace in which nothing else is. Packets are put on its
+    tun device from outside of the kernel's own IP, which would refuse half of
+    them."""
+
+    name = "tayga"
+
+    def __init__(self, directory, mtu=cases.MTU):
+        self.net = net.Net(f"diff-{os.getpid()}")
+        try:
+            self.net.add("t")
+            # The kernel must not answer what tayga sends.
+            self.net.exec("t", "sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1")
+            self.process = tayga.Tayga(
+                self.net, "t", directory, relay.OWN[4], relay.OWN[6], relay.POOL6, cases.EAMS, mtu
+            ).start()
+            link = Link(self.net, "t", tayga.TUN)
+            self.links = {4: link, 6: link}
+        except BaseException:
+            self.net.close()
+            raise
+
+    def close(self):
+        self.links[4].close()
+        self.process.stop()
+        self.net.close()
+
+
+class WeftRig:
+    """The relay on two taps, for packet sockets of DPDK have the kernel put
+    fragments together."""
+
+    name = "weft"
+
+    def __init__(self, directory, mtu=cases.MTU, **knobs):
+        run = f"difw-{os.getpid()}"
+        self.net = net.Net(run)
+        self.appliance = None
+        devices = {side: f"net_tap{side},iface=weft-d{side}" for side in (4, 6)}
+        config = relay.config(
+            devices,
+            relay={"icmp_rate": "unlimited", "error_sources4": [f"{relay.OWN[4]}/32"], **knobs},
+            sides={side: {"via_mac": plan.mac_text(MAC)} for side in (4, 6)},
+            eams=cases.EAMS,
+            ports={side: {"mtu": mtu} for side in (4, 6)},
+        )
+        try:
+            self.net.add("w")
+            self.net.exec("w", "sysctl", "-qw", "net.ipv6.conf.default.disable_ipv6=1")
+            self.appliance = weft.Weft(
+                directory, config, namespace=self.net.name("w"), prefix=f"weft-{run}"
+            )
+            self.appliance.start()
+            self.links = {}
+            for side in (4, 6):
+                tap = f"weft-d{side}"
+                head = plan.mac(self.net.mac("w", tap)) + MAC
+                self.links[side] = Link(self.net, "w", tap, head)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self):
+        if self.appliance:
+            self.appliance.stop()
+            net.forget_prefix(self.appliance.config["runtime"]["file_prefix"])
+        self.net.close()
+
+
+def ask(rig, drawn):
+    """What a translator makes of each case."""
+    probe = Probe(rig.links, cases.PLAN)
+    found = []
+    for side in (4, 6):
+        found += probe.answers(side, [case.packet for case in drawn if case.side == side])
+    return found
+
+
+def alone(directory, options):
+    """Prints what tayga does, by kind."""
+    drawn = list(cases.generate(options.count, options.seed, options.only))
+    rig = TaygaRig(directory)
+    try:
+        found = ask(rig, drawn)
+    finally:
+        rig.close()
+    outcomes = {}
+    for case, answers in zip(drawn, found):
+        outcomes.setdefault(case.kind, Counter())[describe(answers)] += 1
+    for kind, counts in outcomes.items():
+        print(f"{kind}")
+        for text, count in counts.most_common():
+            print(f"  {count:6} {text}")
+    print(f"{len(drawn)} packets")
+    return 0
+
+
+def describe(answers):
+    """What was sent, in a few words."""
+    return "; ".join(sorted(describe_one(*answer) for answer in answers)) or "nothing"
+
+
+def describe_one(side, octets):
+    if side == 0:
+        return "what is no IP"
+    protocol, at = upper(side, octets)
+    text = f"IPv{side}"
+    if side == 6 and octets[6] == packets.FRAGMENT:
+        text += " fragment"
+    if side == 4 and int.from_bytes(octets[6:8], "big") & 0x3FFF:
+        text += " fragment"
+    if protocol in (packets.ICMP, packets.IPV6_ICMP) and len(octets) > at + 1:
+        return f"{text} ICMP {octets[at]}/{octets[at + 1]}"
+    return f"{text} protocol {protocol}"
+
+
+def upper(side, octets):
+    """The protocol above IP, and where its message begins."""
+    if side == 4:
+        return octets[9], (octets[0] & 15) * 4
+    if octets[6] == packets.FRAGMENT and len(octets) >= 48:
+        return octets[40], 48
+    return octets[6], 40
