@@ -4,10 +4,10 @@
 use crate::control::proto::Event;
 use crate::control::store::Store;
 use crate::datapath::wiring::{Notice, Punted};
-use crate::datapath::{Drop, Punt};
+use crate::datapath::{Context, Drop, FreshIds, Outcome, Punt, outsider};
 use crate::mapping::{Key, NodeIndex, Target};
 use crate::node::arp::{self, ArpIgnored, ArpOutcome, Asker};
-use crate::packet::Packet;
+use crate::packet::{Buffer, Packet};
 use crate::siit::substrate_error;
 use crate::wire::address::Prefix4;
 use crate::wire::ethernet::{self, ethertype};
@@ -151,8 +151,7 @@ impl Plant {
             substrate_error::read(&outer, message, self.site.layout, &own).ok()
         });
         let Some(error) = read else {
-            self.slow.substrate_errors_ignored += 1;
-            return;
+            return self.error_about_outsider(frame, replies);
         };
         self.slow.substrate_errors += 1;
         let own = Key::new(error.vni.0, error.src.0);
@@ -164,6 +163,27 @@ impl Plant {
             self.lower_path_mtu(error.vni, error.dst, mtu);
         }
         self.tell_node(node, error.problem, error.quote(), replies);
+    }
+
+    /// A router's error about a packet to an outsider goes through the walk's
+    /// own translation; here, because it comes from anywhere and so was limited
+    /// in rate.
+    fn error_about_outsider(&mut self, frame: &[u8], replies: &mut Replies) {
+        let cx = Context {
+            topology: self.publisher.current(),
+            mappings: &self.reader,
+            pin: &self.participant,
+            seconds: self.clock.seconds(self.clock.now()),
+            fresh: FreshIds::new(0, 1),
+        };
+        let mut packet = Buffer::new(frame);
+        match outsider::inward(&cx, &mut packet, 0) {
+            Some(Ok(Outcome::Send { port, .. })) => {
+                self.slow.substrate_errors += 1;
+                replies.frames.push((port, packet.frame().to_vec()));
+            }
+            _ => self.slow.substrate_errors_ignored += 1,
+        }
     }
 
     /// Packets that may be cut are cut here, so the host must know the path.
@@ -363,7 +383,6 @@ fn peer_of(node: Vaddr, ranges: &[Prefix4]) -> Vaddr {
 mod tests {
     use super::*;
     use crate::appliance::testing::host_r;
-    use crate::packet::Buffer;
 
     #[test]
     fn a_peer_is_never_the_node_itself() {

@@ -316,9 +316,10 @@ class World:
         net.eventually(lambda: not find(), 3.0)
         return find()
 
-    def transfer(self, source, target, address, octets, port=5001, timeout=60.0, at=None):
+    def transfer(self, source, target, address, octets, port=5001, timeout=60.0, at=None, by=None):
         """Sends bytes over TCP from one node to another; what arrived. `at` is
-        the address where the target listens, if the source knows it by another."""
+        the address where the target listens, if the source knows it by another,
+        and `by` the one the source uses, if it has several."""
 
         def family(of):
             return socket.AF_INET6 if ":" in of else socket.AF_INET
@@ -342,6 +343,8 @@ class World:
         thread.start()
         client = self.net.socket(source, family(address), socket.SOCK_STREAM)
         client.settimeout(timeout)
+        if by:
+            client.bind((by, 0))
         with client, server:
             client.connect((address, port))
             client.sendall(octets)
