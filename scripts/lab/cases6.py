@@ -1,7 +1,7 @@
 """The kinds of packets that come from the IPv6 side; see `cases`."""
 
 from . import packets, relay
-from .cases import MTU, eam4, extension_object, kind, wrong
+from .drawn import ILLEGAL4, MTU, eam4, extension_object, kind, wrong
 from .packets import DESTINATION, FRAGMENT, HOP_BY_HOP, ICMP, IPV6_ICMP, ROUTING, TCP, UDP
 
 
@@ -439,8 +439,6 @@ def illegal_address6(draw):
 @kind(6, 3)
 def illegal_embedded6(draw):
     """IPv4 addresses in the prefix that name no single host."""
-    from .cases import ILLEGAL4  # pylint: disable=import-outside-toplevel
-
     src, dst = draw.pair(6)
     bad = packets.embed(relay.POOL6, draw.choice(ILLEGAL4))
     src, dst = (bad, dst) if draw.random() < 0.5 else (src, bad)

@@ -6,7 +6,7 @@ import os
 import socket
 import unittest
 
-from lab import packets, relay
+from lab import relay
 from relay_world import (
     CLIENT,
     CLIENT6,
