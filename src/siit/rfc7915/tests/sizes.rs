@@ -299,3 +299,22 @@ fn small_ipv6_packets_are_cut_for_narrow_links() {
     let (data, id) = together4(&pieces(pieces_to_ipv4(&packet, &cx(&rules))), 1400);
     assert_eq!((data, id), (udp(1440), 0x4444));
 }
+
+#[test]
+fn pieces_of_an_ipv6_fragment_stay_in_its_place() {
+    let mut rules = rules();
+    rules.mtu4 = 576;
+    let data: Vec<u8> = (0..1000).map(|at| at as u8).collect();
+    for more in [true, false] {
+        let packet = fragment6(17, 5, more, &data);
+        let cut = pieces(pieces_to_ipv4(&packet, &cx(&rules)));
+        let headers: Vec<_> = cut
+            .iter()
+            .map(|piece| ipv4::Header::parse(piece).unwrap())
+            .map(|h| (h.offset, h.mf, h.df, h.id))
+            .collect();
+        let expected = [(5, true, false, 0x4444), (74, more, false, 0x4444)];
+        assert_eq!(headers, expected);
+        assert_eq!([&cut[0][20..], &cut[1][20..]].concat(), data);
+    }
+}
