@@ -22,6 +22,14 @@ use super::answer::Replies;
 use super::compile::{Site, SitePort};
 use super::plant::Plant;
 
+/// A relay has one next hop, and all depends on it: a router that is exchanged
+/// is found within seconds, asked as often as RFC 1122 allows.
+const TIMERS: link4::Timers = link4::Timers {
+    probe_interval: 1000,
+    misses: 2,
+    ..link4::Timers::DEFAULT
+};
+
 /// The relay's links, on an appliance with ports for them.
 #[derive(Debug)]
 pub(super) struct RelayLinks {
@@ -290,6 +298,7 @@ fn config4(site: &Site, port: u16, relay: &model::Relay, seed: u64) -> Option<Li
             address: side.via,
             mac: side.via_mac,
         }],
+        timers: TIMERS,
         limits: link4::Limits {
             errors: relay.icmp_rate,
             ..link4::Limits::default()
@@ -389,16 +398,11 @@ impl Plant {
             Role::Relay4 => {
                 let own = self.topology().relay()?.own4;
                 let out = message.first_chunk_mut::<{ icmpv4::MAX_ERROR_LEN }>()?;
-                icmpv4::error_of((reply.kind, reply.code, reply.word), own, quote, out)?
+                reply.to_ipv4(own, quote, out)?
             }
             Role::Relay6 | Role::Uplink => {
                 let own = self.own6(port)?;
-                icmpv6::error(
-                    (reply.kind, reply.code, reply.word),
-                    &own.octets(),
-                    quote,
-                    &mut message,
-                )?
+                reply.to_ipv6(&own.octets(), quote, &mut message)?
             }
             Role::Node | Role::Exception => return None,
         };

@@ -57,17 +57,21 @@ pub struct Timers {
     pub settle: u64,
 }
 
+impl Timers {
+    pub const DEFAULT: Timers = Timers {
+        announce_interval: 2000,
+        announcements: 2,
+        defend_interval: 10_000,
+        ask_interval: 1000,
+        probe_interval: 30_000,
+        misses: 3,
+        settle: 1000,
+    };
+}
+
 impl Default for Timers {
     fn default() -> Timers {
-        Timers {
-            announce_interval: 2000,
-            announcements: 2,
-            defend_interval: 10_000,
-            ask_interval: 1000,
-            probe_interval: 30_000,
-            misses: 3,
-            settle: 1000,
-        }
+        Timers::DEFAULT
     }
 }
 
