@@ -5,6 +5,8 @@
 mod apply;
 #[path = "control/documentation.rs"]
 mod documentation;
+#[path = "control/eams.rs"]
+mod eams;
 #[path = "control/hostile.rs"]
 mod hostile;
 #[path = "control/lasting.rs"]

@@ -10,8 +10,6 @@ use crate::datapath::Drop;
 use crate::datapath::topology::{Hop, RelayRecord, Topology};
 use crate::link4::{self, Link4, Link4Config};
 use crate::model::{self, NextHop, Role, Route};
-use crate::siit::address_map::{AddressMap, AddressRules};
-use crate::siit::rfc6052::Pool6;
 use crate::siit::rfc7915::{Reply, Rules};
 use crate::substrate::{self, Substrate, SubstrateConfig, Uplink};
 use crate::time::Time;
@@ -211,7 +209,7 @@ impl RelayLinks {
         Some(RelayRecord {
             uncut6: rules.lowest_ipv6_mtu.min(mtu6),
             rules,
-            addresses: AddressMap::new(&address_rules(relay), store.eams().clone()),
+            addresses: store.address_map()?,
             own4: own.address,
             broadcast4: Vaddr(own.address.0 | !crate::wire::address::Prefix4::mask(own.len)),
             hop4: self.last4.as_ref().map(|(_, hop)| hop.clone()),
@@ -271,20 +269,6 @@ impl RelayLinks {
             len: 0,
         };
         Some(Hop::new(self.port6, hop.address, &link))
-    }
-}
-
-fn address_rules(relay: &model::Relay) -> AddressRules {
-    AddressRules {
-        // A prefix that is none was refused when it was set.
-        pool6: relay.pool6.and_then(|prefix| Pool6::new(prefix).ok()),
-        strict: relay.well_known_strict,
-        deny4: relay.deny4.clone(),
-        deny6: relay.deny6.clone(),
-        error_sources4: relay.error_sources4.clone(),
-        error_source6: relay.error_source6.map(|address| address.octets()),
-        own4: Some(relay.ipv4.address.address),
-        own6: Some(relay.ipv6.address.address.octets()),
     }
 }
 

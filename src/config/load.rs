@@ -203,7 +203,7 @@ impl<'i> Reader<'i> {
         match read(value, key, &self.document.lines) {
             Ok(value) => Some(value),
             Err(problem) => {
-                self.problems.push(problem);
+                self.problems.push(*problem);
                 None
             }
         }
@@ -240,7 +240,7 @@ impl<'i> Reader<'i> {
         for (index, value) in array.iter().enumerate() {
             match read(value, &format!("{key}[{index}]"), &self.document.lines) {
                 Ok(value) => list.push(value),
-                Err(problem) => self.problems.push(problem),
+                Err(problem) => self.problems.push(*problem),
             }
         }
         list
@@ -253,7 +253,7 @@ fn read<T: DeserializeOwned>(
     value: &Spanned<DeValue<'_>>,
     path: &str,
     lines: &Lines<'_>,
-) -> Result<T, Problem> {
+) -> Result<T, Box<Problem>> {
     T::deserialize(ValueDeserializer::from(value.clone())).map_err(|error| {
         let offset = error.span().map_or(value.span().start, |span| span.start);
         let path = document::path_at(value.get_ref(), path, offset);
@@ -261,7 +261,7 @@ fn read<T: DeserializeOwned>(
         if !error.message().starts_with(MISSING) {
             problem.at = Some(lines.position(offset));
         }
-        problem
+        Box::new(problem)
     })
 }
 

@@ -16,7 +16,8 @@ would be right; unknown keys are errors.
 Keys of one table stand below `[table]`, once. Lists have a `[[list]]` for
 each of their members. A key without a default may be left out unless it is
 marked required. `configs/minimal.toml` is the least that carries traffic,
-`configs/pci.toml` a commented file for real network cards.
+`configs/pci.toml` a commented file for real network cards,
+`configs/siit-relay.toml` one for a plain relay.
 
 This file is written by `weft check --reference`; do not edit it.
 ";

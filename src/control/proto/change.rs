@@ -200,7 +200,7 @@ pub enum Change<'a> {
     #[serde(rename = "neighbor.remove")]
     NeighborRemove(NeighborRemove),
     #[serde(rename = "relay.set")]
-    RelaySet(RelaySet),
+    RelaySet(Box<RelaySet>),
     #[serde(rename = "relay.remove")]
     RelayRemove(RelayRemove),
     #[serde(rename = "eam.set")]

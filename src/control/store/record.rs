@@ -141,10 +141,10 @@ impl Store {
                 })
             }),
             Kind::Relay => of(self.relays.get(key), |e| {
-                Change::RelaySet(RelaySet {
+                Change::RelaySet(Box::new(RelaySet {
                     relay: e.object.clone(),
                     revision: e.revision,
-                })
+                }))
             }),
             Kind::Outsider => of(self.outsiders.get(key), |e| {
                 Change::OutsiderSet(OutsiderSet {

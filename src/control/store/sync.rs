@@ -68,6 +68,7 @@ impl Syncs {
 
 /// Work of a sync that goes in steps.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "one at a time")]
 pub enum SyncStep {
     /// Making marks alike after an aborted sync, before a new one.
     Prepare {
