@@ -3,21 +3,24 @@
 //! The stages, the table and the snapshot are those the workers use; only the
 //! effects are missing, because stages have none.
 
+use std::net::IpAddr;
+
 use crate::control::plant::PlantError;
-use crate::control::proto::{Explain, ExplainReport, Protocol, Step};
+use crate::control::proto::{Explain, ExplainReport, Step};
 use crate::datapath::record::{Record, Recorder, Slots};
 use crate::datapath::watch::Filter;
 use crate::datapath::{self, Context, FreshIds, Outcome};
-use crate::mapping::NodeIndex;
+use crate::model::Role;
 use crate::packet::{Buffer, Meta};
+use crate::wire::Mac;
 use crate::wire::ethernet::{self, ethertype};
 use crate::wire::virtual_mac::{self, Kind};
-use crate::wire::{Mac, checksum, icmpv4, ipv4, protocol};
 
+use super::made_up;
 use super::plant::Plant;
 use super::watchers::{hex, outcome, step, tell_outcome};
 
-/// Stands in for a node whose hardware address is not known.
+/// Stands in for a node or router whose hardware address is not known.
 const SOME_MAC: Mac = Mac([0x02, 0, 0, 0, 0, 0x01]);
 
 impl Plant {
@@ -25,10 +28,10 @@ impl Plant {
         &mut self,
         request: &Explain,
     ) -> Result<ExplainReport, PlantError> {
-        let missing = || PlantError::NotFound(format!("no node is called `{}`", request.from));
-        let index = self.numbers.get(&request.from).ok_or_else(missing)?;
-        let frame = self.made_up(index, request)?;
-        let port = self.topology().node(index).ok_or_else(missing)?.port;
+        let (port, frame) = match request.from.parse::<IpAddr>() {
+            Ok(source) => self.arriving_at_relay(source, request)?,
+            Err(_) => self.sent_by_node(request)?,
+        };
         let mut packet = Buffer::new(&frame);
         let mut records: Vec<Record> = Vec::with_capacity(1);
         let topology = self.publisher.current();
@@ -44,13 +47,13 @@ impl Plant {
         let mut recorder = Recorder::new(topology, &all, &mut slots, (0, 0), |record| {
             records.push(record.clone())
         });
-        let meta = Meta { port, vlan: 0 };
-        let results = datapath::outbound(
-            &cx,
-            std::slice::from_mut(&mut packet),
-            &[meta],
-            &mut recorder,
-        );
+        let meta = Meta {
+            port,
+            // A device takes the tag off, or does not; here it did.
+            vlan: topology.port(port).and_then(|port| port.vlan).unwrap_or(0),
+        };
+        let packets = std::slice::from_mut(&mut packet);
+        let results = datapath::walk(&cx, packets, &[meta], &mut recorder);
         let result = results.get(0);
         let mut steps: Vec<Step> = records
             .iter()
@@ -78,103 +81,77 @@ impl Plant {
         })
     }
 
-    /// The frame a node would send.
-    fn made_up(&self, index: NodeIndex, request: &Explain) -> Result<Vec<u8>, PlantError> {
-        let node = self.topology().node(index);
-        let node = node.ok_or_else(|| PlantError::NotFound("the node is gone".into()))?;
-        let number = match request.protocol {
-            Protocol::Icmp => protocol::ICMP,
-            Protocol::Tcp => protocol::TCP,
-            Protocol::Udp => protocol::UDP,
-            Protocol::Number(number) => number,
-        };
-        let least = ipv4::HEADER_LEN + payload(number, request).len();
-        let length = usize::from(request.length.unwrap_or(least as u16));
-        if length < least {
+    /// The frame that a node would send, and the port it would come in by.
+    fn sent_by_node(&self, request: &Explain) -> Result<(u16, Vec<u8>), PlantError> {
+        let missing = || PlantError::NotFound(format!("no node is called `{}`", request.from));
+        let index = self.numbers.get(&request.from).ok_or_else(missing)?;
+        let node = self.topology().node(index).ok_or_else(missing)?;
+        let IpAddr::V4(to) = request.to else {
             return Err(PlantError::Refused(format!(
-                "length: {length} is too short; at least {least}"
+                "to: {} is no address of a vnet; nodes write to IPv4 addresses",
+                request.to
             )));
-        }
-        let mut body = payload(number, request);
-        body.resize(length - ipv4::HEADER_LEN, 0);
-        let header = ipv4::Header {
-            tos: request.dscp.unwrap_or(0) << 2,
-            total_len: length as u16,
-            id: 1,
-            reserved: false,
-            df: request.df.unwrap_or(true),
-            mf: false,
-            offset: 0,
-            ttl: request.ttl.unwrap_or(64),
-            protocol: number,
-            src: node.vaddr,
-            dst: request.to,
-            header_len: ipv4::HEADER_LEN as u8,
         };
-        fill_checksum(&header, &mut body);
+        let to = to.into();
+        let packet = made_up::ipv4(node.vaddr, to, request)?;
         let link = ethernet::Header {
-            destination: virtual_mac::of(Kind::Node, node.vni, request.to),
+            destination: virtual_mac::of(Kind::Node, node.vni, to),
             source: node.mac.unwrap_or(SOME_MAC),
             vlan: (node.vlan != 0).then_some(node.vlan),
             ethertype: ethertype::IPV4,
             len: 0,
         };
-        let mut frame = vec![0; ethernet::HEADER_LEN + ethernet::TAG_LEN];
-        let len = link.emit(&mut frame);
-        frame.truncate(len);
-        frame.extend_from_slice(&header.bytes());
-        frame.extend_from_slice(&body);
-        Ok(frame)
+        Ok((node.port, made_up::frame(&link, &packet)))
     }
-}
 
-/// The shortest transport header of a protocol, checksum left out.
-fn payload(number: u8, request: &Explain) -> Vec<u8> {
-    let source = request.source_port.unwrap_or(49152).to_be_bytes();
-    let destination = request.destination_port.unwrap_or(7).to_be_bytes();
-    match number {
-        protocol::ICMP => vec![icmpv4::kind::ECHO_REQUEST, 0, 0, 0, 0, 1, 0, 1],
-        protocol::UDP => [&source[..], &destination, &[0, 8, 0, 0]].concat(),
-        protocol::TCP => {
-            let mut header = [&source[..], &destination].concat();
-            header.extend_from_slice(&[0, 0, 0, 1, 0, 0, 0, 0, 0x50, 0x02, 0xff, 0xff, 0, 0, 0, 0]);
-            header
-        }
-        _ => vec![0; 8],
+    /// The frame that would come to the relay from an address of either family.
+    fn arriving_at_relay(
+        &self,
+        source: IpAddr,
+        request: &Explain,
+    ) -> Result<(u16, Vec<u8>), PlantError> {
+        let (role, ethertype, packet) = match (source, request.to) {
+            (IpAddr::V4(from), IpAddr::V4(to)) => {
+                let packet = made_up::ipv4(from.into(), to.into(), request)?;
+                (Role::Relay4, ethertype::IPV4, packet)
+            }
+            (IpAddr::V6(from), IpAddr::V6(to)) => {
+                let packet = made_up::ipv6(from.octets(), to.octets(), request)?;
+                (Role::Relay6, ethertype::IPV6, packet)
+            }
+            (from, to) => {
+                return Err(PlantError::Refused(format!(
+                    "to: {to} and {from} are of different families; no packet has both"
+                )));
+            }
+        };
+        let ports = &self.topology().ports;
+        let port = ports.iter().position(|port| port.role == role);
+        let port = port.ok_or_else(|| {
+            PlantError::NotFound(format!(
+                "from: {source} is an address, and this is no relay; give a node's name"
+            ))
+        })?;
+        let link = ethernet::Header {
+            destination: ports[port].mac,
+            source: SOME_MAC,
+            vlan: None,
+            ethertype,
+            len: 0,
+        };
+        Ok((port as u16, made_up::frame(&link, &packet)))
     }
-}
-
-fn fill_checksum(header: &ipv4::Header, body: &mut [u8]) {
-    let at = match header.protocol {
-        protocol::ICMP => 2,
-        protocol::UDP => 6,
-        protocol::TCP => 16,
-        _ => return,
-    };
-    if header.protocol == protocol::UDP {
-        let len = (body.len() as u16).to_be_bytes();
-        body[4..6].copy_from_slice(&len);
-    }
-    let mut sum = checksum::sum(body);
-    if header.protocol != protocol::ICMP {
-        sum += u64::from(header.src.0) + u64::from(header.dst.0);
-        sum += u64::from(header.protocol) + body.len() as u64;
-    }
-    let sum = match !checksum::fold(sum) {
-        0 if header.protocol == protocol::UDP => 0xffff,
-        sum => sum,
-    };
-    body[at..at + 2].copy_from_slice(&sum.to_be_bytes());
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::appliance::testing::host_r;
+    use crate::appliance::testing::{host_r, relay};
+    use crate::control::proto::Protocol;
 
-    fn explain(plant: &mut Plant, to: &str, protocol: Protocol) -> (Vec<String>, ExplainReport) {
-        let request = Explain {
-            from: "A".into(),
+    fn request(from: &str, to: &str, protocol: Protocol) -> Explain {
+        Explain {
+            from: from.into(),
             to: to.parse().unwrap(),
             protocol,
             source_port: None,
@@ -183,8 +160,11 @@ mod tests {
             ttl: None,
             dscp: None,
             df: None,
-        };
-        let report = plant.explain_packet(&request).unwrap();
+        }
+    }
+
+    fn explain(plant: &mut Plant, to: &str, protocol: Protocol) -> (Vec<String>, ExplainReport) {
+        let report = plant.explain_packet(&request("A", to, protocol)).unwrap();
         let stages = report.steps.iter().map(|step| step.stage.clone());
         (stages.collect(), report)
     }
@@ -207,5 +187,52 @@ mod tests {
         let (stages, report) = explain(&mut plant, "10.0.0.3", Protocol::Icmp);
         assert_eq!(stages.last().unwrap(), "rewrite");
         assert_eq!(report.outcome, "no_neighbor");
+    }
+
+    #[test]
+    fn a_relay_explains_packets_of_both_families() {
+        let (mut plant, _) = relay();
+        let (from4, from6) = ("203.0.113.9", "2001:db8:0:a::1");
+        let to4 = plant.topology().relay().unwrap().own4;
+        let report = plant.explain_packet(&request(from4, "198.51.100.1", Protocol::Udp));
+        let report = report.unwrap();
+        assert_eq!(
+            (report.outcome.as_str(), report.port.as_deref()),
+            ("sent", Some("v6"))
+        );
+        assert!(report.steps[2].verdict.ends_with(from6), "{report:?}");
+        let report = plant.explain_packet(&request(from4, &to4.to_string(), Protocol::Icmp));
+        assert_eq!(report.unwrap().outcome, "punted");
+        let to6 = "2001:db8:64::cb00:7109";
+        let report = plant
+            .explain_packet(&request(from6, to6, Protocol::Tcp))
+            .unwrap();
+        assert_eq!(
+            (report.outcome.as_str(), report.port.as_deref()),
+            ("sent", Some("v4"))
+        );
+        let mut small = request(from6, to6, Protocol::Icmp);
+        small.ttl = Some(1);
+        assert_eq!(
+            plant.explain_packet(&small).unwrap().outcome,
+            "ttl_exceeded"
+        );
+        for (from, to, says) in [
+            (from4, to6, "different families"),
+            ("nobody", "10.0.0.1", "no node is called"),
+        ] {
+            let error = plant.explain_packet(&request(from, to, Protocol::Icmp));
+            assert!(error.unwrap_err().to_string().contains(says), "{says}");
+        }
+        let (mut plant, _) = host_r("");
+        let error = plant.explain_packet(&request(from4, "203.0.113.5", Protocol::Icmp));
+        assert!(error.unwrap_err().to_string().contains("no relay"));
+        let error = plant.explain_packet(&request("A", to6, Protocol::Icmp));
+        assert!(
+            error
+                .unwrap_err()
+                .to_string()
+                .contains("no address of a vnet")
+        );
     }
 }

@@ -23,6 +23,7 @@ mod gauges;
 mod group;
 mod links;
 pub mod logging;
+mod made_up;
 pub mod metrics;
 pub mod notify;
 mod path_mtu;

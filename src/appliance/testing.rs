@@ -7,7 +7,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::control::store::{self, Desired, Store};
 use crate::mapping::{Domain, Limits, Writer};
-use crate::model::Origin;
+use crate::model::{Origin, Role};
 use crate::substrate::{Substrate, SubstrateConfig, Uplink};
 use crate::wire::Mac;
 
@@ -36,13 +36,40 @@ impl Devices for Idle {
 pub(super) fn host_r(vnet: &str) -> (Plant, Store) {
     let file = include_str!("../../configs/first/r.toml");
     let said = file.replacen("[[vnet]]\n", &format!("[[vnet]]\n{vnet}\n"), 1);
-    let (mut config, _) = Config::parse("r.toml", said.as_bytes()).unwrap();
+    built(&said)
+}
+
+/// The relay of configs/siit-relay.toml, next hops given, with a prefix that
+/// may hold addresses of documentation.
+pub(super) fn relay() -> (Plant, Store) {
+    let file = include_str!("../../configs/siit-relay.toml");
+    let given = |side: &str| format!("[relay.{side}]\nvia_mac = \"02:00:00:00:01:01\"\n");
+    let said = file
+        .replace("64:ff9b::/96", "2001:db8:64::/96")
+        .replacen("[relay.ipv4]\n", &given("ipv4"), 1)
+        .replacen("[relay.ipv6]\n", &given("ipv6"), 1);
+    let (mut plant, store) = built(&said);
+    let now = plant.now();
+    let links = plant.relay.as_mut().unwrap();
+    links.link(0, true, now);
+    links.link(1, true, now);
+    plant.mark_dirty();
+    plant.step(&store);
+    (plant, store)
+}
+
+fn built(said: &str) -> (Plant, Store) {
+    let (mut config, _) = Config::parse("said.toml", said.as_bytes()).unwrap();
     let desired = Desired::take(&mut config);
     let macs = [Mac([2, 0, 0, 0, 0, 1]), Mac([2, 0, 0, 0, 0, 2])];
     let site = compile::site(&config, &macs);
     let domain = Domain::default();
-    let uplink = Uplink::of(&config.port[0], 0, macs[0]);
-    let substrate = SubstrateConfig::new(config.locator, config.layout, vec![uplink]);
+    let uplinks = config.port.iter().zip(macs).take(1);
+    let uplinks = uplinks.filter(|(port, _)| port.role == Role::Uplink);
+    let uplinks = uplinks
+        .map(|(port, mac)| Uplink::of(port, 0, mac))
+        .collect();
+    let substrate = SubstrateConfig::new(config.locator, config.layout, uplinks);
     let mut plant = Plant::new(Parts {
         site,
         settings: config.clone(),

@@ -1,5 +1,7 @@
 //! `weft explain`: what would become of a packet, and at which stage.
 
+use std::net::IpAddr;
+
 use clap::Args;
 
 use super::failure::Failure;
@@ -8,7 +10,6 @@ use super::output::{Context, Style, clean};
 use super::table::{Table, text};
 use super::values;
 use crate::control::proto::{self, ExplainReport, Protocol, Step};
-use crate::wire::Vaddr;
 
 /// Explain what would become of a packet, stage by stage.
 ///
@@ -17,12 +18,12 @@ use crate::wire::Vaddr;
 #[derive(Debug, Args)]
 #[command(after_help = "Method: explain")]
 pub(super) struct Explain {
-    /// Name of the binding (node) it comes from.
-    #[arg(long, value_name = "NODE")]
+    /// Name of the binding (node) it comes from; at a relay, its source address.
+    #[arg(long, value_name = "NODE|ADDRESS")]
     from: String,
     /// Address it goes to.
     #[arg(long, value_name = "ADDRESS")]
-    to: Vaddr,
+    to: IpAddr,
     /// Protocol: `icmp`, `tcp`, `udp` or a number.
     #[arg(long, default_value = "icmp", value_parser = values::protocol)]
     proto: Protocol,
@@ -32,10 +33,10 @@ pub(super) struct Explain {
     /// Destination port.
     #[arg(long, value_name = "PORT")]
     dport: Option<u16>,
-    /// Length of the IPv4 packet in bytes.
+    /// Length of the packet in bytes.
     #[arg(long, value_name = "BYTES")]
     size: Option<u16>,
-    /// Time to live.
+    /// Time to live, or hop limit.
     #[arg(long)]
     ttl: Option<u8>,
     /// DSCP.

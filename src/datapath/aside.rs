@@ -18,7 +18,7 @@ use super::classify;
 use super::cut::MOST_PIECES;
 use super::fragment::Cutting;
 use super::hold::{Held, Waiting};
-use super::lane::{Lane, walk_of};
+use super::lane::{Lane, walk};
 use super::record::{Record, Recorder};
 use super::rewrite::Cut;
 use super::trace::{self, Tracer};
@@ -270,7 +270,7 @@ impl<Io: Port, Po: Pool<Packet = Io::Packet>> Lane<Io, Po> {
         self.fresh.advance(1);
         let (packet, metas) = (std::slice::from_mut(&mut held.packet), &[held.meta]);
         if cx.topology.watch.is_empty() {
-            return walk_of(cx, packet, metas, &mut trace::Off).get(0);
+            return walk(cx, packet, metas, &mut trace::Off).get(0);
         }
         let (ring, lost) = (&mut self.ends.trace, &self.counters.trace_lost);
         let sink = |record: &Record| {
@@ -282,7 +282,7 @@ impl<Io: Port, Po: Pool<Packet = Io::Packet>> Lane<Io, Po> {
         let who = (self.settings.index, now);
         let mut recorder =
             Recorder::new(cx.topology, &cx.topology.watch, &mut self.slots, who, sink);
-        let result = walk_of(cx, packet, metas, &mut recorder).get(0);
+        let result = walk(cx, packet, metas, &mut recorder).get(0);
         if let (true, Err(Exit::Hold { why, whose, .. })) = (ended, result) {
             recorder.done(0, &held.packet, &Err(end_of_wait(why, whose)));
         }

@@ -93,7 +93,7 @@ impl<Io: Port, Po: Pool<Packet = Io::Packet>> Lane<Io, Po> {
             ..*cx
         };
         let results = if cx.topology.watch.is_empty() {
-            walk_of(cx, &mut burst.packets, &burst.metas, &mut trace::Off)
+            walk(cx, &mut burst.packets, &burst.metas, &mut trace::Off)
         } else {
             self.walk_watched(cx, burst, now)
         };
@@ -143,7 +143,7 @@ impl<Io: Port, Po: Pool<Packet = Io::Packet>> Lane<Io, Po> {
         let who = (self.settings.index, now);
         let mut recorder =
             Recorder::new(cx.topology, &cx.topology.watch, &mut self.slots, who, sink);
-        walk_of(cx, &mut burst.packets, &burst.metas, &mut recorder)
+        walk(cx, &mut burst.packets, &burst.metas, &mut recorder)
     }
 
     /// The effects of one packet's walk.
@@ -296,7 +296,7 @@ impl<Io: Port, Po: Pool<Packet = Io::Packet>> Lane<Io, Po> {
 }
 
 /// The walk of packets that came in by one port.
-pub(super) fn walk_of<P: Packet, T: Tracer>(
+pub fn walk<P: Packet, T: Tracer>(
     cx: &Context<'_>,
     packets: &mut [P],
     metas: &[Meta],

@@ -37,6 +37,7 @@ pub mod wiring;
 pub mod worker;
 
 pub use drop::Drop;
+pub use lane::walk;
 pub use results::Results;
 pub use topology::Topology;
 

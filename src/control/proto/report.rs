@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{Eam, Origin, Relay, Role};
-use crate::wire::{Mac, Vaddr};
+use crate::wire::Mac;
 
 /// An object with who said so.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -317,9 +317,10 @@ pub enum Protocol {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Explain {
-    /// Name of the binding it comes from.
+    /// Name of the binding it comes from; at a relay, the source address.
     pub from: String,
-    pub to: Vaddr,
+    /// Where it goes; of the same family as an address in `from`.
+    pub to: IpAddr,
     #[serde(default)]
     pub protocol: Protocol,
     #[serde(default, skip_serializing_if = "Option::is_none")]
