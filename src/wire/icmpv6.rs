@@ -132,11 +132,9 @@ fn may_be_error(mut next_header: u8, mut rest: &[u8]) -> bool {
                 Some(fragment) if fragment.offset == 0 => ipv6::FRAGMENT_LEN,
                 // What lies behind a header is in an earlier fragment.
                 Some(ipv6::Fragment { next_header, .. }) => {
-                    return next_header == protocol::ICMPV6
-                        || next_header == protocol::AH
-                        || protocol::is_extension_header(next_header);
+                    return may_hold_error(next_header);
                 }
-                None => return true,
+                None => return rest.first().is_none_or(|&next| may_hold_error(next)),
             },
             // The one that counts in words of 32 bits (RFC 4302).
             protocol::AH => 8 + rest.get(1).map_or(0, |&len| usize::from(len) * 4),
@@ -146,10 +144,17 @@ fn may_be_error(mut next_header: u8, mut rest: &[u8]) -> bool {
             _ => return false,
         };
         let (Some(&next), Some(behind)) = (rest.first(), rest.get(len..)) else {
-            return true;
+            // Cut short: what it says to be followed by is not there.
+            return rest.first().is_none_or(|&next| may_hold_error(next));
         };
         (next_header, rest) = (next, behind);
     }
+}
+
+/// Whether what follows under this number could be an error.
+fn may_hold_error(next_header: u8) -> bool {
+    matches!(next_header, protocol::ICMPV6 | protocol::AH)
+        || protocol::is_extension_header(next_header)
 }
 
 /// Writes an error message of this type, code and second word, IPv6 header
@@ -353,7 +358,11 @@ mod tests {
             &fault(here, 44, &[17, 0, 0, 8, 0, 0, 0, 1]),
             PROHIBITED
         ));
-        assert!(!may(&fault(here, 60, &[17, 9]), PROHIBITED));
+        for (cut, answered) in [(17, true), (6, true), (58, false), (44, false)] {
+            let fault = fault(here, 60, &[cut, 9]);
+            assert_eq!(may(&fault, PROHIBITED), answered, "{cut}");
+        }
+        assert!(!may(&fault(here, 60, &[]), PROHIBITED));
         // What is refused for a header is answered by what lies behind that:
         // a route with segments left, options in a fragment, authentication.
         for (first, header) in [

@@ -265,22 +265,18 @@ pub fn options(mut bytes: &[u8]) -> Options {
             [] | [END, ..] => return Options::Removable,
             [NO_OPERATION, rest @ ..] => rest,
             [kind, len, ..] => {
-                let Some((option, rest)) = bytes.split_at_checked(usize::from(*len)) else {
-                    return Options::Malformed;
-                };
-                if matches!(*kind, LOOSE_SOURCE_ROUTE | STRICT_SOURCE_ROUTE) {
-                    // The third byte points at the next hop, counted from 1;
-                    // beyond the option's end, the route is used up.
-                    match option.get(2) {
-                        Some(pointer) if pointer > len => {}
-                        Some(_) => return Options::SourceRoute,
-                        None => return Options::Malformed,
-                    }
+                let is_route = matches!(*kind, LOOSE_SOURCE_ROUTE | STRICT_SOURCE_ROUTE);
+                // The third byte points at the next hop, counted from 1; beyond
+                // the option's end, the route is used up. One that is cut short
+                // is a route all the same.
+                if is_route && *len >= 3 && bytes.get(2).is_some_and(|pointer| pointer <= len) {
+                    return Options::SourceRoute;
                 }
-                if option.len() < 2 {
-                    return Options::Malformed;
+                let least = if is_route { 3 } else { 2 };
+                match bytes.split_at_checked(usize::from(*len)) {
+                    Some((option, rest)) if option.len() >= least => rest,
+                    _ => return Options::Malformed,
                 }
-                rest
             }
             [_] => return Options::Malformed,
         };
@@ -460,8 +456,13 @@ mod tests {
             (&[137, 7, 4, 10, 0, 0, 9, 0], Options::SourceRoute),
             (&[131, 7, 8, 10, 0, 0, 9, 0], Options::Removable),
             (&[131, 7, 8, 10, 0, 0, 9, 137, 3, 1], Options::SourceRoute),
+            // Cut short, with hops left and used up.
+            (&[131, 11, 4, 10, 0, 0, 9, 10], Options::SourceRoute),
+            (&[131, 7, 8, 10], Options::Malformed),
             // Lengths that do not fit.
             (&[131], Options::Malformed),
+            (&[131, 7], Options::Malformed),
+            (&[131, 2, 1, 0], Options::Malformed),
             (&[131, 2], Options::Malformed),
             (&[131, 0, 4, 0], Options::Malformed),
             (&[148, 1, 0, 0], Options::Malformed),

@@ -215,10 +215,12 @@ impl Upper {
 /// Why extension headers cannot be walked over.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum BadChain {
+    /// With the place of the length that does not fit, or of the Fragment header,
+    /// which has none; counted from the end of the fixed header.
     #[error("an extension header is longer than the packet")]
-    TooShort,
+    TooShort(usize),
     /// A routing header's path is not yet at its end; with the place of its
-    /// Segments Left field, counted from the end of the fixed header.
+    /// Segments Left field, counted likewise.
     #[error("a routing header has segments left")]
     SegmentsLeft(usize),
     #[error("an extension header follows the Fragment header")]
@@ -235,11 +237,13 @@ pub fn upper(next_header: u8, payload: &[u8]) -> Result<Upper, BadChain> {
         offset: 0,
         fragment: None,
     };
+    let mut length_at = 0;
     loop {
-        let rest = payload.get(upper.offset..).ok_or(BadChain::TooShort)?;
+        let rest = payload.get(upper.offset..);
+        let rest = rest.ok_or(BadChain::TooShort(length_at))?;
         match upper.protocol {
             protocol::FRAGMENT => {
-                let fragment = Fragment::parse(rest).ok_or(BadChain::TooShort)?;
+                let fragment = Fragment::parse(rest).ok_or(BadChain::TooShort(upper.offset))?;
                 upper.protocol = fragment.next_header;
                 upper.offset += FRAGMENT_LEN;
                 upper.fragment = Some(fragment);
@@ -249,7 +253,9 @@ pub fn upper(next_header: u8, payload: &[u8]) -> Result<Upper, BadChain> {
                 return Ok(upper);
             }
             protocol::HOP_BY_HOP | protocol::ROUTING | protocol::DESTINATION_OPTIONS => {
-                let header = rest.first_chunk::<8>().ok_or(BadChain::TooShort)?;
+                length_at = upper.offset + 1;
+                let header = rest.first_chunk::<8>();
+                let header = header.ok_or(BadChain::TooShort(length_at))?;
                 if upper.protocol == protocol::ROUTING && header[3] != 0 {
                     return Err(BadChain::SegmentsLeft(upper.offset + 3));
                 }
@@ -389,7 +395,15 @@ mod tests {
         assert_eq!((fragment.offset, fragment.more, fragment.id), (1, true, 7));
         assert!(found.is_fragment() && !found.is_first());
         for len in 0..chain.len() {
-            assert_eq!(upper(0, &chain[..len]), Err(BadChain::TooShort), "{len}");
+            // The header that is cut: by its length, the Fragment header as such.
+            let at = match len {
+                0..8 => 1,
+                8..24 => 9,
+                24..32 => 25,
+                _ => 32,
+            };
+            let cut = Err(BadChain::TooShort(at));
+            assert_eq!(upper(0, &chain[..len]), cut, "{len}");
         }
         // The route's next stop is not its end.
         chain[27] = 1;
@@ -404,7 +418,7 @@ mod tests {
         // Longer than what is there.
         assert_eq!(
             upper(60, &[6, 1, 0, 0, 0, 0, 0, 0]),
-            Err(BadChain::TooShort)
+            Err(BadChain::TooShort(1))
         );
     }
 

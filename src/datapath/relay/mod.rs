@@ -144,7 +144,6 @@ impl From<Why> for Drop {
             Why::BadHeaderLength => Drop::BadHeaderLength,
             Why::BadLength => Drop::BadTotalLength,
             Why::BadHeaderChecksum => Drop::BadHeaderChecksum,
-            Why::BadOptions => Drop::BadOptions,
             Why::SourceRoute => Drop::SourceRoute,
             Why::SegmentsLeft => Drop::SegmentsLeft,
             Why::BadExtensions => Drop::BadExtensions,

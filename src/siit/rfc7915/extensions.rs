@@ -21,6 +21,10 @@ const LEAST_QUOTE: usize = 128;
 /// Length of the extension header, and of an object's.
 const HEADER_LEN: usize = 4;
 const VERSION: u8 = 2;
+/// RFC 5837: class of the object, and the role in its type's first two bits.
+const INTERFACE: u8 = 2;
+const ROLE_SHIFT: u32 = 6;
+const ARRIVAL: u8 = 0;
 
 /// Where a family keeps the length, and what it counts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -128,7 +132,9 @@ pub(super) struct Parts<'a> {
 }
 
 /// An extension structure that names an IPv6 address: `structure`, if there is
-/// one, with one object more. `None` if it cannot be added to.
+/// one, with one object more. `None` if it cannot be added to, or names an
+/// arrival already: a second would make the message illegal (RFC 5837 section
+/// 4.5).
 pub(super) fn naming(structure: &[u8], address: &Saddr) -> Option<ArrayVec<u8, MAX_HEAD>> {
     let object = interface(address);
     let mut whole = ArrayVec::new();
@@ -140,7 +146,7 @@ pub(super) fn naming(structure: &[u8], address: &Saddr) -> Option<ArrayVec<u8, M
         return Some(whole);
     }
     // Objects are of whole words, so the sum goes on where it ended.
-    if structure[0] >> 4 != VERSION || !structure.len().is_multiple_of(4) {
+    if structure[0] >> 4 != VERSION || !may_be_added_to(structure) {
         return None;
     }
     whole.try_extend_from_slice(structure).ok()?;
@@ -158,14 +164,32 @@ pub(super) fn naming(structure: &[u8], address: &Saddr) -> Option<ArrayVec<u8, M
     Some(whole)
 }
 
+/// Whether all objects are whole, and none is of an interface of arrival.
+fn may_be_added_to(structure: &[u8]) -> bool {
+    let mut rest = structure.get(HEADER_LEN..).unwrap_or(&[]);
+    while let [high, low, class, sort, ..] = *rest {
+        let len = usize::from(u16::from_be_bytes([high, low]));
+        let is_arrival = (class, sort >> ROLE_SHIFT) == (INTERFACE, ARRIVAL);
+        if len < HEADER_LEN || !len.is_multiple_of(4) || is_arrival {
+            return false;
+        }
+        let Some(behind) = rest.get(len..) else {
+            return false;
+        };
+        rest = behind;
+    }
+    rest.is_empty()
+}
+
 /// RFC 5837 section 4: the interface that the packet at fault arrived at, by
-/// its address.
+/// its address. Of IPv6 though the message is now IPv4: that is what RFC 6791
+/// section 4 asks for.
 fn interface(address: &Saddr) -> [u8; 24] {
-    const CLASS: u8 = 2;
     const HAS_ADDRESS: u8 = 0x04;
     const FAMILY_IPV6: u8 = 2;
     let mut object = [0; 24];
-    object[..HEADER_LEN].copy_from_slice(&[0, 24, CLASS, HAS_ADDRESS]);
+    let sort = ARRIVAL << ROLE_SHIFT | HAS_ADDRESS;
+    object[..HEADER_LEN].copy_from_slice(&[0, 24, INTERFACE, sort]);
     object[HEADER_LEN + 1] = FAMILY_IPV6;
     object[8..].copy_from_slice(address);
     object

@@ -9,7 +9,11 @@
 //! Where the RFCs leave a choice:
 //!
 //! - A whole packet that ends before its TCP, UDP or ICMP header does is
-//!   dropped: its checksum cannot be adjusted, and no receiver has use for it.
+//!   `prohibited`: its checksum cannot be adjusted, and no receiver has use for
+//!   it.
+//! - An extension header that ends beyond the packet is a parameter problem (RFC
+//!   4443 section 3.4), as segments left are: its sender can put a length right,
+//!   and would look for a filter if it were told of one.
 //! - Atomic fragments are whole packets (RFC 6946), of ICMPv6 too.
 //! - A fragment is `prohibited` like any packet; who sends errors knows that
 //!   later fragments are not answered.
@@ -161,8 +165,6 @@ pub enum Why {
     BadLength,
     #[error("the IPv4 header checksum is wrong")]
     BadHeaderChecksum,
-    #[error("IPv4 options that do not add up")]
-    BadOptions,
     #[error("an unexpired source route")]
     SourceRoute,
     #[error("a routing header with segments left")]

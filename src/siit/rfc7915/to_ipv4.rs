@@ -62,20 +62,25 @@ impl From<ipv6::Malformed> for Refusal {
 impl From<ipv6::BadChain> for Refusal {
     fn from(bad: ipv6::BadChain) -> Refusal {
         match bad {
-            ipv6::BadChain::TooShort => Why::BadExtensions.into(),
-            ipv6::BadChain::SegmentsLeft(at) => Refusal {
-                why: Why::SegmentsLeft,
-                reply: Some(Reply {
-                    kind: icmpv6::kind::PARAMETER_PROBLEM,
-                    code: icmpv6::parameter::FIELD,
-                    word: (ipv6::HEADER_LEN + at) as u32,
-                }),
-            },
+            ipv6::BadChain::TooShort(at) => bad_field(Why::BadExtensions, at),
+            ipv6::BadChain::SegmentsLeft(at) => bad_field(Why::SegmentsLeft, at),
             ipv6::BadChain::Fragmented => Refusal {
                 why: Why::FragmentedExtensions,
                 reply: PROHIBITED,
             },
         }
+    }
+}
+
+/// A parameter problem with a field, by its place behind the fixed header.
+fn bad_field(why: Why, at: usize) -> Refusal {
+    Refusal {
+        why,
+        reply: Some(Reply {
+            kind: icmpv6::kind::PARAMETER_PROBLEM,
+            code: icmpv6::parameter::FIELD,
+            word: (ipv6::HEADER_LEN + at) as u32,
+        }),
     }
 }
 
@@ -193,12 +198,8 @@ impl<'p> Arrived<'p> {
             reply: Some(Reply {
                 kind: icmpv6::kind::PACKET_TOO_BIG,
                 code: 0,
-                word: rules
-                    .mtu4
-                    .saturating_add(GROWTH)
-                    .min(rules.mtu6)
-                    .max(ipv6::MIN_MTU as u16)
-                    .into(),
+                // The next hop's alone (RFC 4443 section 3.2).
+                word: (u32::from(rules.mtu4) + u32::from(GROWTH)).max(ipv6::MIN_MTU as u32),
             }),
         };
         let total_len = u16::try_from(len).map_err(|_| too_big())?;
@@ -227,7 +228,8 @@ pub(super) fn translate<'p, A: Addresses>(
     let arrived = Arrived::read(packet)?;
     let is_icmp = arrived.upper.protocol == protocol::ICMPV6;
     if is_icmp && arrived.part == Part::Whole {
-        let message = icmpv6::Header::parse(arrived.payload).ok_or(arrived.part.too_short())?;
+        let message =
+            icmpv6::Header::parse(arrived.payload).ok_or(arrived.prohibited(Why::TooShort))?;
         if Sort::read(&message).is_error6() {
             // Nobody is told of what becomes of an error.
             return error(&arrived, &message, cx).map_err(|refusal| refusal.why.into());
@@ -270,10 +272,8 @@ fn transport(
         return Ok(0);
     };
     let Some(header) = arrived.payload.get(..covered.len) else {
-        let why = arrived.part.too_short();
         return match covered.required {
-            true if why == Why::FirstFragmentTooShort => Err(arrived.prohibited(why)),
-            true => Err(why.into()),
+            true => Err(arrived.prohibited(arrived.part.too_short())),
             false => Ok(0),
         };
     };

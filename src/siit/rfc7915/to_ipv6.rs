@@ -62,17 +62,14 @@ impl<'p> Arrived<'p> {
         let h = ipv4::Header::parse(packet)?;
         let (header_len, total_len) = (usize::from(h.header_len), usize::from(h.total_len));
         let options = packet.get(ipv4::HEADER_LEN..header_len).unwrap_or(&[]);
-        match ipv4::options(options) {
-            ipv4::Options::Removable => {}
-            ipv4::Options::Malformed => return Err(Why::BadOptions.into()),
-            ipv4::Options::SourceRoute => {
-                let reply = Reply {
-                    kind: icmpv4::kind::UNREACHABLE,
-                    code: icmpv4::unreachable::SOURCE_ROUTE_FAILED,
-                    word: 0,
-                };
-                return Err(refuse(Why::SourceRoute, Some(reply)));
-            }
+        // Also those that do not add up are ignored (section 4.1).
+        if ipv4::options(options) == ipv4::Options::SourceRoute {
+            let reply = Reply {
+                kind: icmpv4::kind::UNREACHABLE,
+                code: icmpv4::unreachable::SOURCE_ROUTE_FAILED,
+                word: 0,
+            };
+            return Err(refuse(Why::SourceRoute, Some(reply)));
         }
         let payload = packet.get(header_len..total_len).ok_or(Why::BadLength)?;
         if usize::from(h.offset) * 8 + payload.len() + ipv4::HEADER_LEN > usize::from(u16::MAX) {
@@ -145,7 +142,8 @@ pub(super) fn translate<'p, A: Addresses>(
         return Err(Why::IcmpType.into());
     }
     if h.protocol == protocol::ICMP && arrived.part == Part::Whole {
-        let message = icmpv6::Header::parse(arrived.payload).ok_or(arrived.part.too_short())?;
+        let message = icmpv6::Header::parse(arrived.payload)
+            .ok_or_else(|| refuse(Why::TooShort, PROHIBITED))?;
         if Sort::read(&message).is_error4() {
             // Nobody is told of what becomes of an error.
             return error(&arrived, &message, cx).map_err(|refusal| refusal.why.into());
@@ -183,7 +181,8 @@ fn limit<A>(h: &ipv4::Header, len: usize, cx: &Context<'_, A>) -> Result<usize, 
         GROWTH
     };
     if usize::from(h.total_len) + usize::from(growth) > usize::from(rules.mtu6) {
-        let mtu = rules.mtu6.saturating_sub(growth).min(rules.mtu4);
+        // The next hop's alone (RFC 1191 section 4).
+        let mtu = rules.mtu6.saturating_sub(growth);
         let reply = Reply {
             kind: icmpv4::kind::UNREACHABLE,
             code: icmpv4::unreachable::FRAGMENTATION_NEEDED,
@@ -207,10 +206,8 @@ fn transport<A>(
         return Ok(0);
     };
     let Some(header) = payload.get(..covered.len) else {
-        let why = arrived.part.too_short();
         return match covered.required {
-            true if why == Why::FirstFragmentTooShort => Err(refuse(why, PROHIBITED)),
-            true => Err(why.into()),
+            true => Err(refuse(arrived.part.too_short(), PROHIBITED)),
             false => Ok(0),
         };
     };
@@ -220,7 +217,9 @@ fn transport<A>(
     if !covered.adjust(header, delta) && h.protocol == protocol::UDP {
         let field = match (cx.rules.udp_zero, arrived.part) {
             (UdpZero::Forward, _) => 0,
-            (UdpZero::Compute, Part::Whole) => udp_checksum(payload, new)?,
+            (UdpZero::Compute, Part::Whole) => {
+                udp_checksum(payload, new).map_err(|why| refuse(why, PROHIBITED))?
+            }
             (UdpZero::Drop, Part::Whole) => {
                 return Err(refuse(Why::UdpZeroChecksum, PROHIBITED));
             }

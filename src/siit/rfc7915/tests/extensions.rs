@@ -261,6 +261,21 @@ fn it_is_named_beside_other_objects() {
     let mut other = old.clone();
     other[0] = 0x10;
     assert_eq!(back(&packet(&other))[28 + 128..], other);
+    // Also one that cannot be read, or names an arrival already; another role
+    // may be named beside.
+    for (object, added) in [
+        (&[0, 8, 2, 0x08, 0, 0, 0, 1][..], 0),
+        (&[0, 8, 2, 0x81, 0, 0, 5, 220], 24),
+        (&[0, 4, 2, 0x40], 24),
+        (&[0, 0, 1, 1], 0),
+        (&[0, 6, 1, 1, 0, 0, 0, 0], 0),
+        (&[0, 12, 1, 1, 0, 0, 0, 0], 0),
+    ] {
+        let some = [&[0x20, 0, 0, 0], object].concat();
+        let there = back(&packet(&some));
+        assert!(is_right(&there));
+        assert_eq!(there.len(), 28 + 128 + some.len() + added, "{object:?}");
+    }
     // And where there is no room for one more.
     let full = structure(412);
     assert_eq!(back(&packet(&full))[28 + 128..], full);

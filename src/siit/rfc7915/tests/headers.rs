@@ -117,7 +117,7 @@ fn malformed_ipv4_is_dropped_silently() {
 }
 
 #[test]
-fn malformed_ipv6_is_dropped_silently() {
+fn malformed_ipv6_is_dropped_and_extensions_told() {
     let packet = packet6(header6(17), &udp(8));
     let rules = rules();
     let why = |packet: &[u8]| refused(four_by(packet, &rules));
@@ -133,15 +133,17 @@ fn malformed_ipv6_is_dropped_silently() {
     bad[0] = 0x45;
     assert_eq!(why(&bad), (Why::BadVersion, None));
     // Extension headers beyond the payload, though not beyond the bytes.
-    for (next_header, payload) in [
-        (60, &[17, 1, 0, 0, 0, 0, 0, 0][..]),
-        (0, &[17, 0, 0]),
-        (44, &[17, 0, 0, 0, 0, 0, 0]),
-        (43, &[17, 0]),
+    for (next_header, payload, pointer) in [
+        (60, &[17, 1, 0, 0, 0, 0, 0, 0][..], 41),
+        (60, &[60, 0, 0, 0, 0, 0, 0, 0, 17, 0], 49),
+        (0, &[17, 0, 0], 41),
+        (44, &[17, 0, 0, 0, 0, 0, 0], 40),
+        (43, &[17, 0], 41),
     ] {
         let mut packet = packet6(header6(next_header), payload);
         packet.extend([0; 40]);
-        assert_eq!(why(&packet), (Why::BadExtensions, None), "{next_header}");
+        let told = (Why::BadExtensions, Some((4, 0, pointer)));
+        assert_eq!(why(&packet), told, "{next_header}");
     }
 }
 
@@ -167,12 +169,20 @@ fn options_are_left_out_but_for_source_routes() {
         let told = (Why::SourceRoute, Some((3, 5, 0)));
         assert_eq!(refused(six_by(&packet, &rules)), told);
     }
-    for options in [&[7, 1][..], &[7, 99], &[131, 2], &[131]] {
+    for options in [&[7, 1][..], &[7, 99], &[7, 0], &[131, 2], &[131], &[7]] {
         let mut packet = with_options(header4(17), &[1, 1, 1, 1], datagram);
         let at = 24 - options.len();
         packet[at..24].copy_from_slice(options);
         seal4(&mut packet);
-        let told = (Why::BadOptions, None);
+        assert_eq!(six_by(&packet, &rules).unwrap(), plain, "{options:?}");
+    }
+    // A route that is found before what cannot be read, or is itself cut.
+    for options in [
+        &[131, 3, 1, 7, 99, 0, 0, 0][..],
+        &[1, 137, 11, 4, 10, 0, 0, 1],
+    ] {
+        let packet = with_options(header4(17), options, datagram);
+        let told = (Why::SourceRoute, Some((3, 5, 0)));
         assert_eq!(refused(six_by(&packet, &rules)), told, "{options:?}");
     }
 }

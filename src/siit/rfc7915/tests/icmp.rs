@@ -320,7 +320,7 @@ fn short_messages_are_dropped() {
     for len in 0..8 {
         for kind in [8, 3] {
             let packet = packet4(header4(1), &icmp(kind, 0, 0, &[])[..len]);
-            assert_eq!(refused(six_by(&packet, &rules)), (Why::TooShort, None));
+            assert_eq!(refused(six_by(&packet, &rules)), (Why::TooShort, TOLD4));
         }
         for kind in [128, 1] {
             let packet = packet6(header6(58), &icmp(kind, 0, 0, &[])[..len]);

@@ -100,7 +100,7 @@ fn udp_without_checksum_goes_by_rule() {
         let mut datagram = udp(7);
         datagram[4..6].copy_from_slice(&u16::to_be_bytes(bad));
         let packet = packet4(header4(17), &datagram);
-        assert_eq!(refused(six_by(&packet, &rules)), (Why::BadLength, None));
+        assert_eq!(refused(six_by(&packet, &rules)), (Why::BadLength, TOLD4));
     }
     rules.udp_zero = UdpZero::Drop;
     let told = (Why::UdpZeroChecksum, TOLD4);
@@ -137,9 +137,9 @@ fn transport_headers_must_be_whole() {
         bytes[4..6].copy_from_slice(&[0, 8]);
         for short in 0..len {
             let whole = packet4(header4(protocol), &bytes[..short]);
-            assert_eq!(refused(six_by(&whole, &rules)), (Why::TooShort, None));
+            assert_eq!(refused(six_by(&whole, &rules)), (Why::TooShort, TOLD4));
             let whole = packet6(header6(protocol), &bytes[..short]);
-            assert_eq!(refused(four_by(&whole, &rules)), (Why::TooShort, None));
+            assert_eq!(refused(four_by(&whole, &rules)), (Why::TooShort, TOLD6));
             let first = first4(header4(protocol), &bytes[..short]);
             let told = (Why::FirstFragmentTooShort, TOLD4);
             assert_eq!(refused(six_by(&first, &rules)), told);
