@@ -148,9 +148,13 @@ class Probe:
 
     @staticmethod
     def foreign(got):
-        """Neighbours' and the like, which nobody asked for."""
+        """What nobody asked for: ARP, neighbour discovery, and reports of the
+        groups that it needs."""
         side, octets = got
-        return side == 0 or (side == 6 and octets[6] == 58 and octets[40] in range(133, 138))
+        if side != 6 or len(octets) < 48:
+            return side == 0
+        report = octets[6] == 0 and octets[40] == 58 and octets[48] in (131, 143)
+        return report or octets[6] == 58 and octets[7] == 255 and octets[40] in range(133, 138)
 
     def owner(self, got, asked, side):
         """The number of the packet that an answer on the same side is about:

@@ -28,9 +28,9 @@ CLIENT, SERVER, OTHER = "198.51.100.2", "2001:db8:beef::5", "2001:db8:beef::6"
 # The same hosts as the other side knows them.
 CLIENT6 = relay.in_pool(CLIENT)
 SERVER4, OTHER4 = "203.0.113.5", "203.0.113.6"
-EAMS = ((SERVER4, SERVER), (OTHER4, OTHER), ("203.0.113.64/28", "2001:db8:beef::40/124"))
+EAMS = ((SERVER4, SERVER), (OTHER4, OTHER), ("203.0.113.0/24", "2001:db8:beef::/120"))
 # What IPv6 routers are called on the IPv4 side.
-ERROR_SOURCE = "203.0.113.250"
+ERROR_SOURCE = "192.0.2.9"
 # The hops between the hosts, by side, nearest first.
 ROUTERS = {4: ("198.51.100.1", "192.0.2.129"), 6: ("2001:db8:beef::ff", "2001:db8:7::1")}
 
@@ -121,7 +121,8 @@ class RelayWorld(World):
         self._nobody()
         self._beside()
         for short, to, via in ROUTES:
-            self.net.ip(short, *self._family(via), "route", "add", to, "via", via)
+            if via not in relay.OWN.values():
+                self.net.ip(short, *self._family(via), "route", "add", to, "via", via)
 
     def _wire(self, left, left_address, right, right_address):
         names = f"weft-{right}", f"weft-{left}"
@@ -163,7 +164,11 @@ class RelayWorld(World):
             self._router_side(side, router)
 
     def _router_side(self, side, router):
+        """The address of a router on its wire to the relay, and its routes."""
         self.net.address(router, "weft-relay", f"{relay.VIA[side]}/{relay.LENGTH[side]}")
+        for short, to, via in ROUTES:
+            if via == relay.OWN[side]:
+                self.net.ip(short, *self._family(via), "route", "add", to, "via", via)
 
     def _weft(self):
         for side in (4, 6):
@@ -191,9 +196,6 @@ class RelayWorld(World):
                 self.net.ip("relay", "link", "set", end, "mtu", str(self.how.mtu))
             self.net.ip(router, "link", "set", "weft-relay", "mtu", str(self.how.mtu))
             self._router_side(side, router)
-            for short, to, via in ROUTES:
-                if short == router and via == relay.OWN[side]:
-                    self.net.ip(short, *self._family(via), "route", "replace", to, "via", via)
 
     def config(self):
         """What its file says."""

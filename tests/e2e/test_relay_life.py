@@ -49,7 +49,7 @@ class Garbage(RelayCase):
         # The test is worth something only if the frames did arrive, and some
         # of them came through.
         self.assertGreater(after["rx"] - before["rx"], self.count * 0.8)
-        self.assertGreater(after["tx"] - before["tx"], self.count * 0.05)
+        self.assertGreater(after["tx"] - before["tx"], self.count * 0.02)
         told = {
             name: after[name] - before[name]
             for name in after
@@ -90,7 +90,7 @@ class Changes(RelayCase):
             "hairpin": ("intrinsic", "simple", "off")[turn % 3],
             "lowest_ipv6_mtu": 1280 + turn,
             "deny4": [f"192.0.2.{200 + turn}/32"],
-            "deny6": [f"2001:db8:{turn + 1}::/48"],
+            "deny6": [f"2001:db8:{turn + 0x100:x}::/48"],
             "error_sources4": [f"203.0.113.{200 + turn}/32"],
             "icmp_rate": ("unlimited", 0, 7)[turn % 3],
             "mtu_plateaus": [1492, 1006 - turn, 68],
@@ -111,7 +111,7 @@ class Changes(RelayCase):
         """Another prefix, no prefix, other mappings: what was reached is not."""
         config = self.world.filed()
         config["relay"]["pool6"] = "2001:db8:65::/96"
-        config["eam"] = [e for e in config["eam"] if e["ipv4"] != SERVER4]
+        config["eam"] = []
         path = os.path.join(self.world.directory, "other.toml")
         with open(path, "w", encoding="utf-8") as file:
             file.write(weft.to_toml(config))
@@ -271,7 +271,9 @@ class Neighbours(RelayCase):
                 self.world.warm()
 
     def test_a_next_hop_is_exchanged(self):
-        """Another card in the same router: its address is learned anew."""
+        """Another card in the same router, which tells so, as those do that
+        take over an address."""
+        self.net.exec("r4", "sysctl", "-qw", "net.ipv4.conf.all.arp_notify=1")
         for router, short, address in (("r4", "s6", CLIENT6), ("r6", "c4", SERVER4)):
             with self.subTest(router=router):
                 self.net.ip(router, "link", "set", "weft-relay", "address", "02:00:00:00:77:01")

@@ -24,20 +24,23 @@ COUNTED = {
 
 
 class Wire(unittest.TestCase):
-    """The relay of relay.toml on two taps, for the kernel puts fragments on
-    packet sockets together. For each case its configuration is applied, in
+    """The relay of relay.toml. For each case its configuration is applied, in
     the order in which least changes."""
+
+    mtu = 16000
+    least = 700
 
     @classmethod
     def setUpClass(cls):
-        run = f"rfc-{os.getpid()}"
+        run = f"rfc-{os.getpid()}-{cls.__name__.lower()}"
         cls.net = net.Net(run)
         cls.addClassCleanup(cls.net.close)
         cls.directory = tempfile.TemporaryDirectory(prefix="weft-rfc.")
         cls.addClassCleanup(cls.directory.cleanup)
         cls.net.add("w")
         cls.net.exec("w", "sysctl", "-qw", "net.ipv6.conf.default.disable_ipv6=1")
-        cls.cases = written.load(os.path.join(FOLDER, "cases"))
+        cls.cases = [c for c in written.load(os.path.join(FOLDER, "cases")) if cls.takes(c)]
+        cls.wires()
         cls.relay = weft.Weft(
             cls.directory.name, cls.config(), namespace=cls.net.name("w"), prefix=f"weft-{run}"
         )
@@ -45,11 +48,33 @@ class Wire(unittest.TestCase):
         cls.relay.start()
         cls.links = {}
         for side in (4, 6):
+            short, interface = cls.end(side)
             head = plan.mac(cls.net.mac("w", f"weft-t{side}")) + MAC
-            cls.links[side] = Link(cls.net, "w", f"weft-t{side}", head)
+            cls.links[side] = Link(cls.net, short, interface, head)
         cls.client = cls.relay.control(access="ro")
         cls.addClassCleanup(cls.client.close)
         cls.applied = None
+
+    @staticmethod
+    def takes(case):
+        """The kernel puts fragments of IPv4 on packet sockets together."""
+        return not fragmented(case)
+
+    @classmethod
+    def wires(cls):
+        cls.net.add("x")
+        cls.net.exec("x", "sysctl", "-qw", "net.ipv6.conf.default.disable_ipv6=1")
+        for side in (4, 6):
+            cls.net.link("w", f"weft-t{side}", "x", f"weft-x{side}", mtu=cls.mtu)
+
+    @staticmethod
+    def end(side):
+        """Where packets are put in and looked for."""
+        return "x", f"weft-x{side}"
+
+    @staticmethod
+    def device(side):
+        return f"net_af_packet{side},iface=weft-t{side}"
 
     @classmethod
     def config(cls, case=None):
@@ -66,9 +91,9 @@ class Wire(unittest.TestCase):
             "port": [
                 {
                     "name": relay[f"ipv{side}"]["port"],
-                    "device": f"net_tap{side},iface=weft-t{side}",
+                    "device": cls.device(side),
                     "role": f"relay{side}",
-                    "mtu": 16000,
+                    "mtu": cls.mtu,
                     "queues": 1,
                 }
                 for side in (4, 6)
@@ -93,7 +118,7 @@ class Wire(unittest.TestCase):
         return self.client.counters()[0]
 
     def test_cases(self):
-        self.assertGreater(len(self.cases), 700)
+        self.assertGreater(len(self.cases), self.least)
         for case in sorted(self.cases, key=lambda c: (c.set, c.unset)):
             with self.subTest(case=case.name):
                 self.apply(case)
@@ -152,6 +177,35 @@ class Wire(unittest.TestCase):
                 return counters
             if time.monotonic() > deadline:
                 self.fail(f"{counters['rx'] - before['rx']} received; {into} in, {out} out")
+
+
+class WireFragments(Wire):
+    """The others on taps, which take no more than 1500 bytes."""
+
+    mtu = 1500
+    least = 20
+
+    @staticmethod
+    def takes(case):
+        return fragmented(case)
+
+    @classmethod
+    def wires(cls):
+        """The driver makes them."""
+
+    @staticmethod
+    def end(side):
+        return "w", f"weft-t{side}"
+
+    @staticmethod
+    def device(side):
+        return f"net_tap{side},iface=weft-t{side}"
+
+
+def fragmented(case):
+    """A fragment of IPv4 comes in."""
+    sent = [e.sent.octets for e in case.exchanges if e.sent.side == 4 and len(e.sent.octets) > 7]
+    return any(int.from_bytes(octets[6:8], "big") & 0x3FFF for octets in sent)
 
 
 def told(got):

@@ -146,11 +146,14 @@ def asked_by_discovery(wire, mac, own, target):
 
 
 def settle(client):
-    """Waits until nothing more comes in."""
-    last = -1
-    while (rx := client.counters()[0]["rx"]) != last:
+    """Waits until nothing more comes in. A worker that the machine does not let
+    run for a moment is not at rest."""
+    last, same = -1, 0
+    while same < 4:
+        rx = client.counters()[0]["rx"]
+        same = same + 1 if rx == last else 0
         last = rx
-        time.sleep(0.0005)
+        time.sleep(0.001)
 
 
 def mutant(draw, seeds):

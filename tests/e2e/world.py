@@ -313,7 +313,7 @@ class World:
             return wrong
 
         # A packet in a ring is in no counter yet.
-        net.eventually(lambda: not find(), 3.0)
+        net.eventually(lambda: not find(), 10.0)
         return find()
 
     def transfer(self, source, target, address, octets, port=5001, timeout=60.0, at=None, by=None):
