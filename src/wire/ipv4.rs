@@ -93,6 +93,12 @@ impl Words {
         Ok(Words(words))
     }
 
+    /// Reads again what [`parse_within`](Self::parse_within) has checked.
+    #[inline(always)]
+    pub fn read(bytes: &[u8]) -> Option<Words> {
+        words(bytes).map(Words)
+    }
+
     /// The fields.
     #[inline(always)]
     pub fn header(&self) -> Header {
@@ -214,6 +220,14 @@ impl Header {
     pub fn emit(&self, out: &mut [u8]) {
         out[..HEADER_LEN].copy_from_slice(&self.bytes());
     }
+}
+
+/// Source and destination of a header.
+#[inline(always)]
+pub fn addresses(bytes: &[u8; HEADER_LEN]) -> (Vaddr, Vaddr) {
+    let [.., a, b, c, d, e, f, g, h] = bytes;
+    let address = Vaddr::from_bytes;
+    (address([*a, *b, *c, *d]), address([*e, *f, *g, *h]))
 }
 
 #[inline]

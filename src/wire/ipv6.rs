@@ -95,6 +95,16 @@ impl Words {
     }
 }
 
+/// Source and destination of a header.
+#[inline(always)]
+pub fn addresses(bytes: &[u8; HEADER_LEN]) -> (Saddr, Saddr) {
+    let mut ends = ([0; 16], [0; 16]);
+    ends.0
+        .copy_from_slice(&bytes[field::SOURCE..field::DESTINATION]);
+    ends.1.copy_from_slice(&bytes[field::DESTINATION..]);
+    ends
+}
+
 impl Header {
     /// Reads a packet that is wholly in `bytes`; padding may follow it.
     #[inline]

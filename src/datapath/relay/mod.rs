@@ -59,7 +59,7 @@ pub fn to_ipv6<P: Packet, T: Tracer>(
     let Some(relay) = relay else {
         return results;
     };
-    let found = resolve::to_ipv6(relay, &asked);
+    let found = resolve::to_ipv6(relay, packets, &asked);
     for ((i, passing), found) in asked.iter().zip(found) {
         let (i, packet) = (*i, &mut packets[*i]);
         let result = tracer
@@ -101,7 +101,7 @@ pub fn to_ipv4<P: Packet, T: Tracer>(
     let Some(relay) = relay else {
         return results;
     };
-    let found = resolve::to_ipv4(relay, &asked);
+    let found = resolve::to_ipv4(relay, packets, &asked);
     for ((i, passing), found) in asked.iter().zip(found) {
         let (i, packet) = (*i, &mut packets[*i]);
         let result = tracer

@@ -1,9 +1,10 @@
 //! Stage *resolve*: the addresses of the other family. The tables are asked for
 //! the whole burst at once, so that their cache misses overlap.
 
+use crate::packet::Packet;
 use crate::siit::address_map::{End, Pair4, Pair6, Unpaired};
 use crate::siit::rfc7915::{Hairpin, NoAddress};
-use crate::wire::{Saddr, Vaddr};
+use crate::wire::{Saddr, Vaddr, ipv4, ipv6};
 
 use super::super::BURST;
 use super::super::results::Asked;
@@ -31,12 +32,18 @@ const NOT_ASKED: Unpaired = Unpaired {
     why: NoAddress::Unmapped,
 };
 
-pub(super) fn to_ipv6(relay: &RelayRecord, asked: &Asked<Passing4>) -> Ends<Pair6> {
+pub(super) fn to_ipv6<P: Packet>(
+    relay: &RelayRecord,
+    packets: &[P],
+    asked: &Asked<Passing4>,
+) -> Ends<Pair6> {
     let mut pairs = [(Vaddr(0), Vaddr(0)); BURST];
     let mut ends = [Err(NOT_ASKED); BURST];
-    for (pair, (_, passing)) in pairs.iter_mut().zip(asked) {
-        let ip = passing.ip.header();
-        *pair = (ip.src, ip.dst);
+    for (pair, (i, passing)) in pairs.iter_mut().zip(asked) {
+        let l3 = usize::from(passing.l3);
+        if let Some(bytes) = packets[*i].head().get(l3..).and_then(<[u8]>::first_chunk) {
+            *pair = ipv4::addresses(bytes);
+        }
     }
     // RFC 7757 section 4.2.1: in simple mode what comes from the IPv4 side may
     // have been turned around there.
@@ -48,12 +55,19 @@ pub(super) fn to_ipv6(relay: &RelayRecord, asked: &Asked<Passing4>) -> Ends<Pair
     ends
 }
 
-pub(super) fn to_ipv4(relay: &RelayRecord, asked: &Asked<Passing6>) -> Ends<Pair4> {
+pub(super) fn to_ipv4<P: Packet>(
+    relay: &RelayRecord,
+    packets: &[P],
+    asked: &Asked<Passing6>,
+) -> Ends<Pair4> {
     const UNSPECIFIED: Saddr = [0; 16];
     let mut pairs = [(UNSPECIFIED, UNSPECIFIED); BURST];
     let mut ends = [Err(NOT_ASKED); BURST];
-    for (pair, (_, passing)) in pairs.iter_mut().zip(asked) {
-        *pair = (passing.ip.src, passing.ip.dst);
+    for (pair, (i, passing)) in pairs.iter_mut().zip(asked) {
+        let l3 = usize::from(passing.l3);
+        if let Some(bytes) = packets[*i].head().get(l3..).and_then(<[u8]>::first_chunk) {
+            *pair = ipv6::addresses(bytes);
+        }
     }
     let n = asked.len();
     relay.addresses.pairs_to_ipv4(&pairs[..n], &mut ends[..n]);

@@ -98,7 +98,8 @@ fn plain_to_ipv6<P: Packet>(
     it: &Onward6<'_>,
 ) -> Option<Plain<ipv6::Header>> {
     let ends = it.ends.as_ref().ok()?;
-    let ip = it.passing.ip.plain()?;
+    let bytes = packet.head().get(usize::from(it.passing.l3)..)?;
+    let ip = ipv4::Words::read(bytes)?.plain()?;
     let payload_len = ip.payload_len();
     let at = checksum_at(ip.protocol, payload_len)?;
     let most = if ip.df {
@@ -109,8 +110,8 @@ fn plain_to_ipv6<P: Packet>(
     if ip.ttl < 2 || payload_len + ipv6::HEADER_LEN > usize::from(most) {
         return None;
     }
-    let l4 = usize::from(it.passing.l3) + ipv4::HEADER_LEN;
-    let sum = adjusted(packet.head().get(l4 + at..)?, ip.protocol, ends.delta)?;
+    let field = bytes.get(ipv4::HEADER_LEN + at..)?;
+    let sum = adjusted(field, ip.protocol, ends.delta)?;
     let header = ipv6::Header {
         traffic_class: relay.rules.traffic_class.of(ip.tos),
         flow_label: 0,
@@ -137,15 +138,16 @@ fn plain_to_ipv4<P: Packet>(
         .as_ref()
         .ok()
         .filter(|ends| !(turns && ends.returns))?;
-    let ip = it.passing.ip.header();
+    let bytes = packet.head().get(usize::from(it.passing.l3)..)?;
+    let ip = ipv6::Header::parse_quoted(bytes).ok()?;
     let payload_len = usize::from(ip.payload_len);
     let at = checksum_at(ip.next_header, payload_len)?;
     let total_len = payload_len + ipv4::HEADER_LEN;
     if ip.hop_limit < 2 || total_len > usize::from(relay.rules.mtu4) {
         return None;
     }
-    let l4 = usize::from(it.passing.l3) + ipv6::HEADER_LEN;
-    let sum = adjusted(packet.head().get(l4 + at..)?, ip.next_header, ends.delta)?;
+    let field = bytes.get(ipv6::HEADER_LEN + at..)?;
+    let sum = adjusted(field, ip.next_header, ends.delta)?;
     let header = ipv4::Header {
         tos: relay.rules.tos.of(ip.traffic_class),
         total_len: total_len as u16,
