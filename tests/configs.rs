@@ -246,6 +246,12 @@ fn wrong_lines_of_a_file_of_explicit_mappings_are_told_by_number() {
     assert!(all.ends_with("F: and 10 more wrong lines"), "{all}");
 }
 
+/// Time this thread has worked: what others do on the machine is not counted.
+fn cpu() -> std::time::Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    std::time::Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
 /// In release the real number, with its bar.
 #[test]
 fn a_million_explicit_mappings_load_in_a_second() {
@@ -261,9 +267,9 @@ fn a_million_explicit_mappings_load_in_a_second() {
         let _ = writeln!(lines, "20.{b}.{c}.{d}\t2001:db8:5:{b:x}::{c:x}:{d:x} # {n}");
     }
     let (text, file) = with_eams("million", &lines);
-    let started = std::time::Instant::now();
+    let started = cpu();
     let (config, _) = Config::parse("r", text.as_bytes()).unwrap_or_else(|e| panic!("{e}"));
-    let took = started.elapsed();
+    let took = cpu() - started;
     println!("{count} explicit mappings in {took:?}");
     std::fs::remove_file(file).unwrap();
     assert_eq!(config.eam_file.eams.len(), count as usize);

@@ -69,7 +69,11 @@ pub(super) fn told(path: &Path, bad: Vec<BadLine>) -> Vec<Problem> {
 
 /// All the mappings, or all the lines that are none.
 pub(super) fn parse(bytes: &[u8], limit: usize) -> Result<EamFile, Vec<BadLine>> {
-    let mut file = EamFile::default();
+    let lines = bytes.iter().filter(|byte| **byte == b'\n').count() + 1;
+    let mut file = EamFile {
+        eams: Vec::with_capacity(lines.min(limit)),
+        lines: Vec::with_capacity(lines.min(limit)),
+    };
     let mut bad = Vec::new();
     for (line, text) in (1..=u32::MAX).zip(bytes.split(|byte| *byte == b'\n')) {
         match eam_of_line(text) {

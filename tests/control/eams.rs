@@ -9,6 +9,7 @@ use weft::model::{Eam, Origin};
 use weft::wire::address::Prefix4;
 use weft::wire::{Prefix6, Vaddr};
 
+use crate::load::cpu;
 use crate::relay::{eam, eams, file, relay, with_relay};
 use crate::rig::*;
 
@@ -252,10 +253,10 @@ fn a_change_among_a_million_costs_only_itself() {
         let set = [Change::EamSet(EamSet { eams: rows })];
         // The workers still have the table before.
         let held = store.eams().clone();
-        let started = Instant::now();
+        let started = cpu();
         store.apply(plant, Origin::Operator, &set, 0).unwrap();
         let seen = store.eams().clone();
-        slowest = slowest.max(started.elapsed());
+        slowest = slowest.max(cpu() - started);
         assert_eq!(
             (held.len(), seen.len()),
             (MANY as usize, MANY as usize + 1000)
@@ -267,9 +268,9 @@ fn a_change_among_a_million_costs_only_itself() {
             })
             .collect();
         let remove = [Change::EamRemove(EamRemove { eams })];
-        let started = Instant::now();
+        let started = cpu();
         store.apply(plant, Origin::Operator, &remove, 0).unwrap();
-        slowest = slowest.max(started.elapsed());
+        slowest = slowest.max(cpu() - started);
         assert_eq!(store.count(Kind::Eam), MANY as usize, "round {round}");
     }
     println!("a thousand among them in {slowest:?} at most");

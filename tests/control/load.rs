@@ -75,7 +75,7 @@ fn a_million_mappings_in_one_sync() {
 }
 
 /// Time this thread has worked: what others do on the machine is not counted.
-fn cpu() -> Duration {
+pub(crate) fn cpu() -> Duration {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }

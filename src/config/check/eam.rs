@@ -1,8 +1,10 @@
 //! Explicit mappings: one by one, and that no two are of the same prefix.
 
 use std::fmt;
+use std::hash::{BuildHasher, Hash};
 
-use hashbrown::HashMap;
+use hashbrown::hash_table::Entry;
+use hashbrown::{DefaultHashBuilder, HashTable};
 
 use super::tenant::{Short, unusable};
 use super::{At, Findings};
@@ -126,18 +128,55 @@ fn place(config: &Config, nth: usize) -> String {
     }
 }
 
+/// The first place of each key of a long list. Keys stay in the list: of a
+/// million only their places are kept.
+struct Firsts<F> {
+    places: HashTable<u32>,
+    hasher: DefaultHashBuilder,
+    key: F,
+}
+
+impl<K: Hash + Eq, F: Fn(usize) -> Option<K>> Firsts<F> {
+    /// `key` gives the key at a place.
+    fn new(count: usize, key: F) -> Self {
+        Firsts {
+            places: HashTable::with_capacity(count),
+            hasher: DefaultHashBuilder::default(),
+            key,
+        }
+    }
+
+    /// Where the key at place `nth` stands first.
+    fn of(&mut self, nth: usize, wanted: K) -> usize {
+        let (key, hasher) = (&self.key, &self.hasher);
+        let hash = hasher.hash_one(&wanted);
+        let is_it = |place: &u32| key(*place as usize).as_ref() == Some(&wanted);
+        let rehash = |place: &u32| key(*place as usize).map_or(0, |key| hasher.hash_one(&key));
+        match self.places.entry(hash, is_it, rehash) {
+            Entry::Occupied(first) => *first.get() as usize,
+            Entry::Vacant(place) => {
+                place.insert(nth as u32);
+                nth
+            }
+        }
+    }
+}
+
 /// A prefix of either side occurs once: two mappings of it would contradict
 /// each other.
 fn once(config: &Config, out: &mut Findings) {
     let listed = config.eam.len();
     let total = listed + config.eam_file.eams.len();
-    let mut by4: HashMap<(u32, u8), usize> = HashMap::with_capacity(total);
-    let mut by6: HashMap<(u128, u8), usize> = HashMap::with_capacity(total);
+    let all = |nth: usize| match nth.checked_sub(listed) {
+        None => config.eam.get(nth),
+        Some(nth) => config.eam_file.eams.get(nth),
+    };
+    let mut by4 = Firsts::new(total, |nth| all(nth).map(|eam| eam.ipv4));
+    let mut by6 = Firsts::new(total, |nth| all(nth).map(|eam| eam.ipv6));
     let mut bad = Vec::new();
     for (nth, eam) in config.eam.iter().chain(&config.eam_file.eams).enumerate() {
         let (ipv4, ipv6) = (eam.ipv4, eam.ipv6);
-        let first4 = *by4.entry((ipv4.address.0, ipv4.len)).or_insert(nth);
-        let first6 = *by6.entry((ipv6.bits(), ipv6.len())).or_insert(nth);
+        let (first4, first6) = (by4.of(nth, ipv4), by6.of(nth, ipv6));
         let (key, what, first) = match (first4 != nth, first6 != nth) {
             (true, _) => ("ipv4", Short(ipv4).to_string(), first4),
             (_, true) => ("ipv6", Short6(ipv6).to_string(), first6),
