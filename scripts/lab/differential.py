@@ -50,7 +50,7 @@ class WeftRig:
         devices = {side: f"net_tap{side},iface=weft-d{side}" for side in (4, 6)}
         config = relay.config(
             devices,
-            relay={"icmp_rate": "unlimited", "error_sources4": [f"{relay.OWN[4]}/32"], **knobs},
+            relay={"icmp_rate": "unlimited", "error_source_extension": False, **knobs},
             sides={side: {"via_mac": plan.mac_text(MAC)} for side in (4, 6)},
             eams=cases.EAMS,
             ports={side: {"mtu": mtu} for side in (4, 6)},

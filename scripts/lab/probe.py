@@ -127,13 +127,15 @@ class Probe:
                 continue
             where, octets = got
             tail = octets[-len(last) :]
+            if self.foreign(got):
+                continue
             if where == far and tail in bodies:
                 at = bodies[tail] + 1
             elif where == side and last in octets:
                 seen_last = True
             elif where == far and at < len(asked):
                 found[at].append(got)
-            elif not self.foreign(got):
+            else:
                 back.append(got)
         for got in back:
             found[self.owner(got, asked, side)].append(got)
