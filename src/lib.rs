@@ -1,5 +1,6 @@
 //! weft carries tenants' IPv4 packets over an IPv6 substrate by replacing
-//! headers, without encapsulation. This page is the map.
+//! headers, without encapsulation, and translates between other people's IPv4
+//! and IPv6 as a plain relay. This page is the map.
 //!
 //! # Layers
 //!
@@ -10,9 +11,9 @@
 //! | [`cli`] | one command a file; all but `run` and `check` are clients of the socket |
 //! | [`appliance`] | `weft run`: devices, workers and the control thread, put together |
 //! | [`control`], [`substrate`], [`link4`], [`node`] | what the control thread does: the socket and the desired state; neighbour discovery and next hops; the same for IPv4; ARP towards nodes |
-//! | [`datapath`] | the two walks, their stages, the worker that drives them |
+//! | [`datapath`] | the two walks and the relay's, their stages, the worker that drives them |
 //! | [`mapping`] | (vni, address) to host: one writer, a reader for each worker |
-//! | [`siit`] | translation: pure functions on bytes |
+//! | [`siit`] | translation: pure functions on bytes; to the letter of the RFC in [`siit::rfc7915`] |
 //! | [`port`], [`packet`] | where frames come from and what they are: DPDK or memory |
 //! | [`config`], [`model`] | the file; the objects that file and protocol share |
 //! | [`wire`] | formats, addresses, checksums: bytes and nothing else |
@@ -49,6 +50,16 @@
 //! 4. [`resolve::inward`]: the node that has the address;
 //! 5. [`rewrite::inward`]: the IPv4 header again, by [`siit::inbound()`];
 //! 6. the worker, as above.
+//!
+//! # Relay and outsiders
+//!
+//! A worker's ports of the relay go to [`datapath::relay`], which has walks of
+//! its own: [`datapath::relay::to_ipv6`] and [`datapath::relay::to_ipv4`].
+//! Which address is which is [`siit::address_map`], from the prefix
+//! ([`siit::rfc6052`]) and explicit mappings ([`siit::rfc7757`]). Between nodes
+//! and [outsiders](datapath::outsider) the two walks above branch off to the same
+//! engine; [`datapath::translate`] has what relay and outsiders share, packets
+//! that go through it as a whole.
 //!
 //! # Beside the walks
 //!
