@@ -7,6 +7,7 @@ use crate::control::plant::PlantError;
 use crate::control::proto::{NeighborState, RelaySideState, RelayState};
 use crate::control::store::Store;
 use crate::datapath::Drop;
+use crate::datapath::relay::is_logged;
 use crate::datapath::topology::{Hop, RelayRecord, Topology};
 use crate::link4::{self, Link4, Link4Config};
 use crate::model::{self, NextHop, Role, Route};
@@ -352,8 +353,11 @@ impl Plant {
         frame: &[u8],
         replies: &mut Replies,
     ) {
+        if is_logged(why) {
+            log_packet(why, frame);
+        }
         let Some(reply) = reply else {
-            return log_packet(why, frame);
+            return;
         };
         let message = ethernet::Header::parse(frame).and_then(|link| {
             let quote = frame.get(link.len..)?;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use arrayvec::ArrayVec;
 
 use crate::mapping::{Key, NodeIndex};
+use crate::model::IcmpRate;
 use crate::packet::{Meta, Packet};
 use crate::port::{Burst, Pool, Port};
 use crate::siit::rfc7915::Reply;
@@ -23,10 +24,12 @@ use super::record::{Record, Recorder};
 use super::rewrite::Cut;
 use super::trace::{self, Tracer};
 use super::wiring::{Notice, Punted};
-use super::{BURST, Context, Drop, Exit, Outcome, Party, Punt, cut, translate};
+use super::{BURST, Context, Drop, Exit, Outcome, Party, Punt, cut, relay, translate};
 
 /// How often waiting packets are tried again.
 const RETRY: Duration = Duration::from_millis(1);
+/// Packets a second that are logged where no ICMP errors are sent.
+const LOGGED: IcmpRate = IcmpRate::PerSecond(10);
 /// How many of them in one round.
 const RETRIES: usize = 2 * BURST;
 
@@ -204,8 +207,16 @@ impl<Io: Port, Po: Pool<Packet = Io::Packet>> Lane<Io, Po> {
         (why, reply): (Drop, Option<Reply>),
         now: u64,
     ) {
-        let rate = cx.topology.relay().map(|relay| relay.icmp_rate);
-        if !rate.is_some_and(|rate| self.relay_limit.allow(meta.port, rate, now)) {
+        let rate = match cx.topology.relay() {
+            Some(relay) => relay.icmp_rate,
+            None => IcmpRate::PerSecond(self.settings.icmp_rate),
+        };
+        // Who wants no errors sent still reads the log.
+        let (rate, reply) = match rate {
+            IcmpRate::PerSecond(0) if relay::is_logged(why) => (LOGGED, None),
+            rate => (rate, reply),
+        };
+        if !self.relay_limit.allow(meta.port, rate, now) {
             return;
         }
         let notice = Notice::RelayRefused {

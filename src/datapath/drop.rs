@@ -88,7 +88,7 @@ drops! {
     InnerError => "inner_error",
 
     // classify
-    /// IPv6 from a node: vnets carry IPv4.
+    /// IPv6 from a node, or on a relay's IPv4 side: neither carries it.
     EthertypeIpv6 => "ethertype_ipv6",
     /// Reverse ARP from a node.
     EthertypeRarp => "ethertype_rarp",

@@ -121,18 +121,18 @@ impl From<Refusal> for Exit {
     #[cold]
     fn from(refusal: Refusal) -> Exit {
         let why = Drop::from(refusal.why);
-        match (refusal.reply, refusal.why) {
-            (None, why_logged) if !is_logged(why_logged) => Exit::Drop(why),
-            (reply, _) => Exit::Tell { why, reply },
+        match refusal.reply {
+            None if !is_logged(why) => Exit::Drop(why),
+            reply => Exit::Tell { why, reply },
         }
     }
 }
 
 /// What the RFC wants the management to hear of.
-fn is_logged(why: Why) -> bool {
+pub fn is_logged(why: Drop) -> bool {
     matches!(
         why,
-        Why::UdpZeroChecksum | Why::UdpZeroFragment | Why::FragmentedExtensions
+        Drop::UdpZeroChecksum | Drop::UdpZeroFragment | Drop::FragmentedExtensions
     )
 }
 
