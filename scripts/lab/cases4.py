@@ -136,7 +136,7 @@ def inner4(draw, src, dst):
     protocol = draw.choice((UDP, UDP, TCP, TCP, ICMP, 47))
     message = draw.message(src, dst, protocol, draw.body(700))
     if protocol == ICMP:
-        message = packets.icmp(8, 0, draw.getrandbits(32), draw.body(700))
+        message = packets.icmp(draw.choice((8, 8, 0)), 0, draw.getrandbits(32), draw.body(700))
     packet = draw.whole4(src, dst, protocol, message, ttl=draw.randrange(256))
     size = draw.choice((len(packet), len(packet), 28, draw.randrange(28, len(packet) + 1)))
     return packet[:size]

@@ -130,7 +130,8 @@ def inner6(draw, src, dst):
     protocol = draw.choice((UDP, UDP, TCP, TCP, IPV6_ICMP, 47))
     message = draw.message(src, dst, protocol, draw.body(700))
     if protocol == IPV6_ICMP:
-        message = packets.icmpv6(src, dst, 128, 0, draw.getrandbits(32), draw.body(700))
+        kind_of = draw.choice((128, 128, 129))
+        message = packets.icmpv6(src, dst, kind_of, 0, draw.getrandbits(32), draw.body(700))
     packet = draw.whole6(src, dst, protocol, message, hop_limit=draw.randrange(256))
     size = draw.choice((len(packet), len(packet), 48, draw.randrange(48, len(packet) + 1)))
     return packet[:size]

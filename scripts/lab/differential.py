@@ -2,8 +2,10 @@
 
 import os
 from collections import Counter
+from dataclasses import dataclass, field
 
-from . import cases, net, packets, plan, relay, tayga, weft
+from . import cases, net, oracle, packets, plan, relay, tayga, tayga_differences
+from . import tayga_model, weft
 from .probe import Link, Probe
 
 MAC = b"\x02\0\0\0\0\xfe"
@@ -85,6 +87,84 @@ def ask(rig, drawn):
     for side in (4, 6):
         found += probe.answers(side, [case.packet for case in drawn if case.side == side])
     return found
+
+
+@dataclass
+class Report:
+    """What came of a comparison."""
+
+    packets: int = 0
+    same: int = 0
+    classes: Counter = field(default_factory=Counter)
+    unexplained: Counter = field(default_factory=Counter)
+    examples: dict = field(default_factory=dict)
+
+    def differ(self, counts, name, case, theirs, ours):
+        counts[name] += 1
+        self.examples.setdefault(name, (case, theirs, ours))
+
+    def text(self, examples=False):
+        lines = [f"{self.packets} packets, {self.same} translated alike, to the byte"]
+        for title, counts in (("explained", self.classes), ("unexplained", self.unexplained)):
+            lines.append(f"{sum(counts.values())} {title}")
+            for name, count in counts.most_common():
+                lines.append(f"  {count:7} {name}")
+                if examples or counts is self.unexplained:
+                    lines += self.example(name)
+        named = {name for names in self.classes for name in names.split(" + ")}
+        for name in sorted(named):
+            sentence, what = tayga_differences.DIFFERENCES[name]
+            lines.append(f"{name}: {what} ({sentence})")
+        return "\n".join(lines)
+
+    def example(self, name):
+        case, theirs, ours = self.examples[name]
+        yield f"          {case.kind}"
+        for who, answers in (
+            ("in", [(case.side, case.packet)]),
+            ("tayga", theirs),
+            ("weft", ours),
+        ):
+            for side, octets in answers or [(0, b"")]:
+                told = octets[:96].hex(" ") + (" ..." if len(octets) > 96 else "")
+                yield f"          {who:>5}: {f'IPv{side} ' + told if side else 'nothing'}"
+
+
+def compare(directory, count, seed=1, only=None):
+    """Both translators on the same packets, and what explains the differences:
+    the relay must do what the oracle says, and tayga what its model says, which
+    is the oracle but for differences that have a name."""
+    drawn = list(cases.generate(count, seed, only))
+    found = {}
+    for rig_of in (TaygaRig, WeftRig):
+        rig = rig_of(directory)
+        try:
+            found[rig.name] = ask(rig, drawn)
+        finally:
+            rig.close()
+    report = Report(len(drawn))
+    right, model = oracle.Oracle(), tayga_model.Model()
+    for case, theirs, ours in zip(drawn, found["tayga"], found["weft"]):
+        wanted = right.answers(case.side, case.packet, chosen(case, ours))
+        modelled = model.answers(case.side, case.packet)
+        if ours != wanted:
+            name = f"{case.kind}: weft {describe(ours)}, by the RFCs {describe(wanted)}"
+            report.differ(report.unexplained, name, case, theirs, ours)
+        elif theirs == ours:
+            report.same += 1
+        elif theirs != modelled or not model.names:
+            name = f"{case.kind}: tayga {describe(theirs)}, expected of it {describe(modelled)}"
+            report.differ(report.unexplained, name, case, theirs, ours)
+        else:
+            report.differ(report.classes, " + ".join(sorted(model.names)), case, theirs, ours)
+    return report
+
+
+def chosen(case, answers):
+    """The identification that the relay chose, which is its own affair."""
+    if case.side == 6 and answers and answers[0][0] == 4:
+        return int.from_bytes(answers[0][1][4:6], "big")
+    return 0
 
 
 def alone(directory, options):

@@ -175,4 +175,6 @@ def eam4(address):
     """The other way round."""
     if address == packets.packed("2001:db8:cafe::7"):
         return bytes([198, 51, 100, 7])
+    if address == packets.packed("2001:db8:cafe::77"):
+        return bytes([203, 0, 113, 77])
     return bytes([203, 0, 113, address[15]])
