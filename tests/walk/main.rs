@@ -9,6 +9,7 @@ mod garbage;
 mod holds;
 mod isolation;
 mod punts;
+mod relay;
 mod vectors;
 mod watching;
 mod workers;

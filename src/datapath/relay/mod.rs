@@ -13,7 +13,7 @@
 //! Most packets are *plain*: TCP or UDP with a checksum, whole, without options
 //! or extension headers, small enough and alive. They are rewritten in place
 //! from what the stages know. All others go as a whole through the engine
-//! ([`siit::rfc7915`]), which knows the rest of the RFCs; the two agree on
+//! ([`rfc7915`](crate::siit::rfc7915)), which knows the rest of the RFCs; the two agree on
 //! plain packets, which a test holds them to.
 
 mod classify;
