@@ -146,12 +146,13 @@ pub(super) fn naming(structure: &[u8], address: &Saddr) -> Option<ArrayVec<u8, M
         return Some(whole);
     }
     // Objects are of whole words, so the sum goes on where it ended.
-    if structure[0] >> 4 != VERSION || !may_be_added_to(structure) {
+    let [version, _, high, low] = *structure.first_chunk()?;
+    if version >> 4 != VERSION || !may_be_added_to(structure) {
         return None;
     }
     whole.try_extend_from_slice(structure).ok()?;
     whole.try_extend_from_slice(&object).ok()?;
-    let field = u16::from_be_bytes([structure[2], structure[3]]);
+    let field = u16::from_be_bytes([high, low]);
     // Zero says that nothing was summed up.
     if field != 0 {
         let delta = checksum::fold(checksum::sum(&object));
