@@ -3,10 +3,11 @@
 import errno
 import hashlib
 import os
+import re
 import socket
 import unittest
 
-from lab import relay
+from lab import net, relay
 from relay_world import (
     CLIENT,
     CLIENT6,
@@ -334,6 +335,12 @@ class Fragments(RelayCase):
         self.assertGreaterEqual(self.drops("icmp_fragment") - before, 4)
 
 
+class TwoWorkers(Ends):
+    """The same with a queue of each side for each of two workers."""
+
+    how = Plan(workers=2)
+
+
 class Jumbo(RelayCase):
     """Wires of 9000 bytes, which is told to the relay: else what may be
     fragmented is cut to 1280, such as a kernel's echo replies."""
@@ -403,6 +410,10 @@ class ZeroChecksums(RelayCase):
             before = self.drops("udp_zero_checksum")
             self.assertFalse(self.got(accepting))
             self.assertEqual(self.drops("udp_zero_checksum") - before, 1)
+            # RFC 7915 section 4.5 wants addresses and ports told.
+            says = r"udp_zero_checksum: \S+ > \S+, ports \d+ > \d+"
+            logged = lambda: re.search(says, self.relay.process.tail(20))
+            self.assertTrue(net.eventually(logged), self.relay.process.tail(20))
         with self.subTest("forward"):
             self.world.change(udp_zero_checksum="forward")
             self.assertTrue(self.got(accepting))

@@ -365,6 +365,46 @@ fn what_is_too_big_is_cut_or_refused() {
 }
 
 #[test]
+fn tags_of_either_side_come_off_and_on() {
+    let tagged = |port: u16, vlan: u16, ethertype| {
+        let link = ethernet::Header {
+            destination: ROUTER6,
+            source: OURS6,
+            vlan: Some(vlan),
+            ethertype,
+            len: 0,
+        };
+        Hop::new(port, std::net::Ipv6Addr::LOCALHOST, &link)
+    };
+    let mut topology = topology(RelayRecord {
+        hop4: Some(tagged(0, 7, ethertype::IPV4)),
+        hop6: Some(tagged(1, 9, ethertype::IPV6)),
+        ..relay(rules())
+    });
+    (topology.ports[0].vlan, topology.ports[1].vlan) = (Some(7), Some(9));
+    let packet = packet4(protocol::UDP, true, 64, &udp(8), 0);
+    let bare = walk(&topology, 0, &frame4(&packet)).0;
+    assert_eq!(bare, Err(Drop::WrongVlan.into()));
+    let inside = [&[0, 7, 8, 0][..], &packet].concat();
+    let arrived = frame(OURS4, ROUTER4, ethertype::VLAN, &inside);
+    let (end, out) = walk(&topology, 0, &arrived);
+    assert!(matches!(end, Ok(Outcome::Send { port: 1, .. })), "{end:?}");
+    assert_eq!(out[12..18], [0x81, 0, 0, 9, 0x86, 0xdd]);
+    // An answer of a kind that goes through the engine: an echo.
+    let mut echo = vec![129, 0, 0, 0, 0, 1, 0, 1];
+    let packet = packet6(protocol::ICMPV6, 64, &echo, 0);
+    let sum = checksum::sum(&packet[8..40]) + checksum::sum(&echo) + 8 + 58;
+    echo[2..4].copy_from_slice(&(!checksum::fold(sum)).to_be_bytes());
+    let packet = packet6(protocol::ICMPV6, 64, &echo, 0);
+    let inside = [&[0, 9, 0x86, 0xdd][..], &packet].concat();
+    let arrived = frame(OURS6, ROUTER6, ethertype::VLAN, &inside);
+    let (end, out) = walk(&topology, 1, &arrived);
+    assert!(matches!(end, Ok(Outcome::Send { port: 0, .. })), "{end:?}");
+    assert_eq!(out[12..18], [0x81, 0, 0, 7, 8, 0]);
+    assert_eq!(checksum::checksum(&out[38..]), 0, "an ICMP message");
+}
+
+#[test]
 fn a_hairpin_is_turned_around() {
     let topology = topology(relay(rules()));
     let mut packet = packet6(protocol::UDP, 64, &udp(8), 0);
