@@ -64,6 +64,7 @@ class Plan:
     narrow4: int = 0  # of the wire a4 - r4
     narrow6: int = 0  # of the wire r6 - a6
     workers: int = 1
+    vlan: int = None  # of both wires beside the relay
     # What is said of the relay, and of its sides.
     relay: dict = field(default_factory=dict, hash=False)
     sides: dict = field(default_factory=dict, hash=False)
@@ -208,6 +209,9 @@ class RelayWorld(World):
             for side in (4, 6)
         }
         ports = {side: {"mtu": self.how.mtu} for side in (4, 6)}
+        if self.how.vlan:
+            for port in ports.values():
+                port["vlan"] = self.how.vlan
         if self.how.device == "tap":
             for port in ports.values():
                 port["queues"] = 1
@@ -331,6 +335,10 @@ class RelayCase(unittest.TestCase):
         cls.addClassCleanup(cls.world.close)
         cls.net = cls.world.net
         cls.relay = cls.world.hosts.get("relay")
+        cls.warm_up()
+
+    @classmethod
+    def warm_up(cls):
         cls.world.warm()
 
     def tearDown(self):
