@@ -27,10 +27,9 @@ use weft::arch::rdtsc;
 use weft::clock::Clock;
 use weft::datapath::counters::Counters;
 use weft::datapath::hold::HoldLimits;
-use weft::datapath::trace::Off;
 use weft::datapath::wiring::{RingSizes, wire};
 use weft::datapath::worker::{Idle, Settings, View, Worker};
-use weft::datapath::{BURST, Context, FreshIds, Outcome, Topology, inbound, outbound};
+use weft::datapath::{BURST, Context, FreshIds, Outcome, Snapshot, walk_plain};
 use weft::mapping::{Domain, Limits, Participant, Publisher, Reader, Writer};
 use weft::model::Mode;
 use weft::packet::{HEADROOM, Meta, NoRoom, Packet};
@@ -61,12 +60,12 @@ impl Slot {
 }
 
 impl Packet for Slot {
-    #[inline]
+    #[inline(always)]
     fn head(&self) -> &[u8] {
         &self.room[usize::from(self.start)..usize::from(self.end)]
     }
 
-    #[inline]
+    #[inline(always)]
     fn head_mut(&mut self) -> &mut [u8] {
         &mut self.room[usize::from(self.start)..usize::from(self.end)]
     }
@@ -222,7 +221,7 @@ fn far(i: u32) -> Vaddr {
 }
 
 struct Tables {
-    topology: Publisher<Topology>,
+    topology: Publisher<Snapshot>,
     reader: Reader,
     domain: Domain,
     _writer: Writer,
@@ -248,7 +247,7 @@ fn tables(case: Case) -> Tables {
     writer.insert(key(Z, A), local(NODE_A)).expect("room");
     writer.insert(key(Z, C), local(NODE_C)).expect("room");
     Tables {
-        topology: Publisher::new(&domain, topology),
+        topology: Publisher::new(&domain, topology.into()),
         reader: writer.readers().reader(),
         domain,
         _writer: writer,
@@ -300,10 +299,7 @@ impl Walk {
             fresh: FreshIds::new(0, 1),
         };
         let started = clock();
-        let results = match self.source.case.direction {
-            Direction::Inbound => inbound(&cx, &mut self.slots, &self.metas, &mut Off),
-            _ => outbound(&cx, &mut self.slots, &self.metas, &mut Off),
-        };
+        let results = walk_plain(&cx, &mut self.slots, &self.metas, &mut ());
         let ended = clock();
         let sent = |result: Result<Outcome, _>| matches!(result, Ok(Outcome::Send { .. }));
         assert!((0..BURST).all(|i| sent(results.get(i))), "{results:?}");

@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::control::plant::PlantError;
 use crate::control::store::Store;
 use crate::datapath::counters::Counters;
-use crate::datapath::topology::Topology;
+use crate::datapath::{Snapshot, Topology};
 use crate::mapping::{
     Domain, HostIndex, InsertError, Key, Mapping, NodeIndex, Participant, Prefix, Publisher,
     Reader, SideIndex, Target, Writer,
@@ -37,7 +37,7 @@ pub struct Plant {
     pub(super) substrate: Substrate,
     pub(super) relay: Option<RelayLinks>,
     pub(super) writer: Writer,
-    pub(super) publisher: Publisher<Topology>,
+    pub(super) publisher: Publisher<Snapshot>,
     pub(super) numbers: Numbers<NodeIndex>,
     pub(super) outsiders: Numbers<SideIndex>,
     /// What the table says of our own nodes, and of outsiders.
@@ -97,7 +97,7 @@ impl Plant {
     pub fn new(parts: Parts) -> Result<Plant, crate::mapping::TooManyParticipants> {
         let participant = parts.domain.register()?;
         Ok(Plant {
-            publisher: Publisher::new(&parts.domain, Topology::default()),
+            publisher: Publisher::new(&parts.domain, Snapshot::default()),
             reader: parts.writer.readers().reader(),
             participant,
             relay: RelayLinks::new(&parts.site, parts.seed),
@@ -197,11 +197,11 @@ impl Plant {
             (&mut self.numbers, &mut self.outsiders),
             &live,
         );
-        let bytes = size_of::<Topology>()
-            + topology.nodes.len() * 256
-            + topology.hosts.len() * 128
+        let bytes = size_of::<Snapshot>()
+            + topology.nodes.len() * 384
+            + topology.hosts.len() * 192
             + topology.ports.len() * 256;
-        self.dirty = match self.publisher.replace_sized(topology, bytes) {
+        self.dirty = match self.publisher.replace_sized(topology.into(), bytes) {
             Ok(()) => false,
             Err(refused) => {
                 log::warn!("the workers' view is behind: {}", refused.busy);

@@ -16,6 +16,7 @@ use crate::port::{Burst, Pool, Port};
 use super::counters::Counters;
 use super::hold::Holds;
 use super::limit::{Limiter, RelayLimit};
+use super::plain::{self, Rest};
 use super::record::{Record, Recorder, Slots};
 use super::trace::{self, Tracer};
 use super::wiring::{Outgoing, WorkerEnds};
@@ -93,7 +94,7 @@ impl<Io: Port, Po: Pool<Packet = Io::Packet>> Lane<Io, Po> {
             ..*cx
         };
         let results = if cx.topology.watch.is_empty() {
-            walk(cx, &mut burst.packets, &burst.metas, &mut trace::Off)
+            walk_plain(cx, &mut burst.packets, &burst.metas, &mut ())
         } else {
             self.walk_watched(cx, burst, now)
         };
@@ -302,24 +303,66 @@ pub fn walk<P: Packet, T: Tracer>(
     metas: &[Meta],
     tracer: &mut T,
 ) -> Results {
-    let port = metas.first().map_or(0, |meta| meta.port);
-    match cx
-        .topology
-        .port(port)
-        .map(|port| (port.role, port.exception))
-    {
-        Some((Role::Node, _)) => super::outbound(cx, packets, metas, tracer),
-        Some((Role::Uplink, _)) => super::inbound(cx, packets, metas, tracer),
-        Some((Role::Relay4, _)) => relay::to_ipv6(cx, packets, metas, tracer),
-        Some((Role::Relay6, _)) => relay::to_ipv4(cx, packets, metas, tracer),
+    let mut results = Results::default();
+    let these = Rest::all(packets.len());
+    match role_of(cx, metas) {
+        Some((Role::Node, _)) => {
+            super::outbound(cx, packets, metas, these, tracer, &mut results);
+        }
+        Some((Role::Uplink, _)) => {
+            super::inbound(cx, packets, metas, these, tracer, &mut results);
+        }
+        Some((Role::Relay4, _)) => return relay::to_ipv6(cx, packets, metas, tracer),
+        Some((Role::Relay6, _)) => return relay::to_ipv4(cx, packets, metas, tracer),
         // What a routing daemon sends leaves by its uplink as it is.
-        Some((Role::Exception, Some(uplink))) => packets
-            .iter()
-            .map(|_| Err(Exit::Pass { port: uplink }))
-            .collect(),
-        _ => packets
-            .iter()
-            .map(|_| Err(Drop::UnknownNode.into()))
-            .collect(),
+        Some((Role::Exception, Some(uplink))) => {
+            return packets
+                .iter()
+                .map(|_| Err(Exit::Pass { port: uplink }))
+                .collect();
+        }
+        _ => {
+            return packets
+                .iter()
+                .map(|_| Err(Drop::UnknownNode.into()))
+                .collect();
+        }
     }
+    results
+}
+
+/// The same when nobody watches: the [plain path](plain) first, and the walk
+/// for what it leaves.
+#[inline(never)]
+pub fn walk_plain<P: Packet, M: plain::Meter>(
+    cx: &Context<'_>,
+    packets: &mut [P],
+    metas: &[Meta],
+    meter: &mut M,
+) -> Results {
+    let mut results = Results::default();
+    let off = &mut trace::Off;
+    match role_of(cx, metas) {
+        Some((Role::Node, _)) => {
+            let rest = plain::outbound(cx, packets, metas, &mut results, meter);
+            if !rest.is_empty() {
+                super::outbound(cx, packets, metas, rest, off, &mut results);
+            }
+        }
+        Some((Role::Uplink, _)) => {
+            let rest = plain::inbound(cx, packets, metas, &mut results, meter);
+            if !rest.is_empty() {
+                super::inbound(cx, packets, metas, rest, off, &mut results);
+            }
+        }
+        _ => return walk(cx, packets, metas, off),
+    }
+    results
+}
+
+/// What the port is for that the packets came in by, and where its other
+/// traffic goes.
+fn role_of(cx: &Context<'_>, metas: &[Meta]) -> Option<(Role, Option<u16>)> {
+    let port = cx.topology.port(metas.first()?.port)?;
+    Some((port.role, port.exception))
 }

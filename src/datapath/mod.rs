@@ -23,6 +23,7 @@ mod lane;
 pub mod limit;
 pub mod outsider;
 pub mod parse;
+pub mod plain;
 pub mod record;
 pub mod relay;
 pub mod resolve;
@@ -37,21 +38,22 @@ pub mod wiring;
 pub mod worker;
 
 pub use drop::Drop;
-pub use lane::walk;
+pub use lane::{walk, walk_plain};
 pub use results::Results;
-pub use topology::Topology;
+pub use topology::{Snapshot, Topology};
 
 use crate::mapping::{Found, HostIndex, Key, NodeIndex, Participant, Reader};
 pub use crate::packet::BURST;
 use crate::packet::{Meta, Packet};
 use crate::siit;
+use plain::Rest;
 use results::Asked;
 use trace::{Stage, Tracer};
 
 /// What a walk reads. All of it is immutable for the length of a burst.
 #[derive(Clone, Copy, Debug)]
 pub struct Context<'a> {
-    pub topology: &'a Topology,
+    pub topology: &'a Snapshot,
     pub mappings: &'a Reader,
     pub pin: &'a Participant,
     /// Seconds since the appliance started, for expiry.
@@ -233,18 +235,22 @@ pub enum Punt {
 }
 
 /// Node -> substrate, or to another node of this host. All packets came in by
-/// one port.
+/// one port; those that are not of `these` have been dealt with.
 #[inline(never)]
 pub fn outbound<P: Packet, T: Tracer>(
     cx: &Context<'_>,
     packets: &mut [P],
     metas: &[Meta],
+    these: Rest,
     tracer: &mut T,
-) -> Results {
-    let mut results = Results::default();
+    results: &mut Results,
+) {
     let mut asked = Asked::new();
     let port = port_of(cx, metas);
     for (i, (packet, meta)) in packets.iter().zip(metas).enumerate() {
+        if !these.has(i) {
+            continue;
+        }
         tracer.packet(i, meta, packet);
         let permitted = tracer
             .see(i, Stage::Parse, parse::from_node(packet))
@@ -258,7 +264,7 @@ pub fn outbound<P: Packet, T: Tracer>(
             .and_then(|it| tracer.see(i, Stage::Authorize, authorize::to_send(cx, it)));
         match permitted {
             Ok(permitted) => asked.push((i, permitted)),
-            Err(exit) => end(tracer, &mut results, i, packet, exit),
+            Err(exit) => end(tracer, results, i, packet, exit),
         }
     }
     let found = resolve::destinations(cx, &asked);
@@ -270,21 +276,24 @@ pub fn outbound<P: Packet, T: Tracer>(
         tracer.done(i, packet, &result);
         results.set(i, result);
     }
-    results
 }
 
-/// Substrate -> node. All packets came in by one port.
+/// Substrate -> node; otherwise as [`outbound`].
 #[inline(never)]
 pub fn inbound<P: Packet, T: Tracer>(
     cx: &Context<'_>,
     packets: &mut [P],
     metas: &[Meta],
+    these: Rest,
     tracer: &mut T,
-) -> Results {
-    let mut results = Results::default();
+    results: &mut Results,
+) {
     let mut asked = Asked::new();
     let port = port_of(cx, metas);
     for (i, (packet, meta)) in packets.iter_mut().zip(metas).enumerate() {
+        if !these.has(i) {
+            continue;
+        }
         tracer.packet(i, meta, packet);
         let incoming = tracer
             .see(i, Stage::Parse, parse::from_substrate(packet))
@@ -299,7 +308,7 @@ pub fn inbound<P: Packet, T: Tracer>(
                 tracer.done(i, packet, &ended);
                 results.set(i, ended);
             }
-            Err(exit) => end(tracer, &mut results, i, packet, exit),
+            Err(exit) => end(tracer, results, i, packet, exit),
         }
     }
     let found = resolve::both_ends(cx, &asked);
@@ -317,7 +326,6 @@ pub fn inbound<P: Packet, T: Tracer>(
         tracer.done(i, packet, &result);
         results.set(i, result);
     }
-    results
 }
 
 /// A packet that no host of ours sent: an outsider's, or dropped for this

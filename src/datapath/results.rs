@@ -48,6 +48,15 @@ impl Results {
         }
     }
 
+    /// Packet `i` leaves by `port`, and there is no more to say.
+    #[inline(always)]
+    pub(super) fn sent(&mut self, i: usize, port: u16) {
+        debug_assert!(port < OTHERS, "ports are few");
+        if let Some(place) = self.ways.get_mut(i) {
+            *place = port;
+        }
+    }
+
     /// The port by which packet `i` leaves and there is no more to say.
     #[inline(always)]
     pub fn port(&self, i: usize) -> Option<u16> {

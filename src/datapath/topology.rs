@@ -6,10 +6,12 @@
 //! a second and live in the table instead; these change with people and links.
 
 use std::net::Ipv6Addr;
+use std::ops::Deref;
 
 use hashbrown::HashMap;
 
 use super::outsider::Outsiders;
+use super::plain;
 use super::watch::Filter;
 use crate::mapping::{HostIndex, NodeIndex};
 use crate::model::{Dscp, IcmpRate, Mode, Role, Verify};
@@ -45,6 +47,37 @@ pub struct Topology {
     pub outsiders: Outsiders,
     /// The SIIT relay, if the appliance is one.
     pub relay: Option<Box<RelayRecord>>,
+}
+
+/// A topology as workers get it: nobody changes it any more, and what the plain
+/// path needs of it is made ready.
+#[derive(Debug, Default)]
+pub struct Snapshot {
+    topology: Topology,
+    plain: plain::Tables,
+}
+
+impl Snapshot {
+    #[inline(always)]
+    pub(super) fn plain(&self) -> &plain::Tables {
+        &self.plain
+    }
+}
+
+impl From<Topology> for Snapshot {
+    fn from(topology: Topology) -> Snapshot {
+        let plain = plain::Tables::of(&topology);
+        Snapshot { topology, plain }
+    }
+}
+
+impl Deref for Snapshot {
+    type Target = Topology;
+
+    #[inline(always)]
+    fn deref(&self) -> &Topology {
+        &self.topology
+    }
 }
 
 /// What fills the 9 bits of the flow label that spread flows over paths.

@@ -42,7 +42,7 @@ use super::hold::{HoldLimits, Holds};
 use super::lane::Lane;
 use super::limit::{Limiter, RelayLimit};
 use super::record::Slots;
-use super::topology::Topology;
+use super::topology::Snapshot;
 use super::wiring::WorkerEnds;
 use super::{BURST, Context, FreshIds};
 
@@ -92,7 +92,7 @@ pub struct Worker<Io: Port, Po> {
 /// The shared state, as one worker reads it.
 #[derive(Debug)]
 pub struct View {
-    pub topology: Subscriber<Topology>,
+    pub topology: Subscriber<Snapshot>,
     pub mappings: Reader,
     pub participant: Participant,
 }

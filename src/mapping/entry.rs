@@ -31,6 +31,18 @@ impl Key {
         self.0 as u32
     }
 
+    /// Vnet and address as one number.
+    #[inline(always)]
+    pub const fn number(self) -> u64 {
+        self.0
+    }
+
+    /// The key that is this number.
+    #[inline(always)]
+    pub const fn from_number(number: u64) -> Self {
+        Self(number)
+    }
+
     #[inline]
     pub(super) const fn bits(self) -> u64 {
         self.0
@@ -119,11 +131,14 @@ pub enum Target {
 }
 
 impl Target {
+    const LOCAL: u32 = 0;
+    const REMOTE: u32 = 1;
+
     #[inline]
     const fn encode(self) -> u32 {
         let (kind, index) = match self {
-            Self::Local(node) => (0, node.0),
-            Self::Remote(host) => (1, host.0),
+            Self::Local(node) => (Self::LOCAL, node.0),
+            Self::Remote(host) => (Self::REMOTE, host.0),
             Self::Side(side) => (2, side.0),
             Self::Blackhole => (3, 0),
             Self::Refused => (4, 0),
@@ -135,8 +150,8 @@ impl Target {
     const fn decode(word: u32) -> Self {
         let index = word & INDEX_MASK;
         match word >> INDEX_BITS {
-            0 => Self::Local(NodeIndex(index)),
-            1 => Self::Remote(HostIndex(index)),
+            Self::LOCAL => Self::Local(NodeIndex(index)),
+            Self::REMOTE => Self::Remote(HostIndex(index)),
             2 => Self::Side(SideIndex(index)),
             3 => Self::Blackhole,
             // Only `encode` makes these words, so 4; a word that is none of
@@ -242,6 +257,34 @@ impl Found {
         }
         Some(Mapping::decode([self.0[0], self.0[1], 0]))
     }
+
+    /// The host it is at, if it is at one and has not ended at `now`: what is
+    /// asked most, in the fewest comparisons.
+    #[inline(always)]
+    pub const fn host_at(self, now: u32) -> Option<HostIndex> {
+        let word = self.0[0] as u32;
+        if word >> INDEX_BITS == Target::REMOTE && self.lasts(now) {
+            return Some(HostIndex(word & INDEX_MASK));
+        }
+        None
+    }
+
+    /// The node of this host it is, whether it has ended or not.
+    #[inline(always)]
+    pub const fn node(self) -> Option<NodeIndex> {
+        let word = self.0[0] as u32;
+        if word >> INDEX_BITS == Target::LOCAL {
+            return Some(NodeIndex(word & INDEX_MASK));
+        }
+        None
+    }
+
+    /// Whether what was found has not ended at `now`.
+    #[inline(always)]
+    pub const fn lasts(self, now: u32) -> bool {
+        // 0, which never ends, becomes the last second there is.
+        ((self.0[0] >> 32) as u32).wrapping_sub(1) >= now
+    }
 }
 
 impl fmt::Debug for Found {
@@ -284,8 +327,22 @@ mod tests {
                         expires,
                         previous,
                     };
+                    let found = Found::new(mapping.encode());
                     assert_eq!(Mapping::decode(mapping.encode()), mapping);
-                    assert_eq!(Found::new(mapping.encode()).mapping(), Some(mapping));
+                    assert_eq!(found.mapping(), Some(mapping));
+                    for now in [0, 1, u32::MAX - 1, u32::MAX] {
+                        let host = match target {
+                            Target::Remote(host) if !mapping.is_expired(now) => Some(host),
+                            _ => None,
+                        };
+                        assert_eq!(found.host_at(now), host);
+                        assert_eq!(found.lasts(now), !mapping.is_expired(now));
+                    }
+                    let node = match target {
+                        Target::Local(node) => Some(node),
+                        _ => None,
+                    };
+                    assert_eq!(found.node(), node);
                 }
             }
         }
@@ -294,6 +351,8 @@ mod tests {
     #[test]
     fn words_that_nobody_wrote_send_nothing() {
         assert_eq!(Found::NOTHING.mapping(), None);
+        assert_eq!(Found::NOTHING.host_at(0), None);
+        assert_eq!(Found::NOTHING.node(), None);
         assert_eq!(Target::decode(u32::MAX), Target::Refused);
     }
 

@@ -11,3 +11,11 @@ pub struct Meta {
 }
 
 const _: () = assert!(size_of::<Meta>() <= 16, "Meta is copied for every packet");
+
+impl Meta {
+    /// Whether there is nothing to know of the packet but its bytes.
+    #[inline(always)]
+    pub fn is_plain(&self) -> bool {
+        self.vlan == 0
+    }
+}

@@ -39,6 +39,12 @@ pub trait Packet: Sized {
     /// it must not be written.
     fn is_shared(&self) -> bool;
 
+    /// Whether it is one segment and nobody else's.
+    #[inline(always)]
+    fn is_simple(&self) -> bool {
+        self.head().len() == self.total_len() && !self.is_shared()
+    }
+
     /// Grows the packet by `n` bytes at the front; what they hold is
     /// undefined until written.
     fn prepend(&mut self, n: usize) -> Result<(), NoRoom>;

@@ -38,6 +38,7 @@ pub mod fragment;
 mod illegal;
 pub mod inbound;
 pub mod outbound;
+pub mod plain;
 pub mod rfc6052;
 pub mod rfc7757;
 pub mod rfc7915;

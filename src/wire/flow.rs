@@ -1,6 +1,6 @@
 //! A hash over the flow, for ECMP and for the entropy in the flow label.
 
-use super::{ipv4, protocol};
+use super::{Vaddr, ipv4, protocol};
 
 /// Mixes addresses, protocol and, where the packet shows them, ports (of ESP
 /// the SPI). No fragment shows its ports, not even the first, so that all
@@ -23,13 +23,23 @@ pub fn hash(header: &ipv4::Header, payload: &[u8]) -> u32 {
         Some(ports) if has_ports && !header.is_fragment() => u32::from_be_bytes(*ports),
         _ => 0,
     };
-    let addresses = u64::from(header.src.0) << 32 | u64::from(header.dst.0);
-    let rest = u64::from(ports) << 8 | u64::from(header.protocol);
-    // Each product carries every bit of both sides to its middle, and folding
+    of(header.src, header.dst, header.protocol, ports)
+}
+
+/// [`hash`] of parts that were read already; `ports` are zero where none are
+/// shown.
+#[inline(always)]
+pub fn of(src: Vaddr, dst: Vaddr, protocol: u8, ports: u32) -> u32 {
+    let addresses = u64::from(src.0) << 32 | u64::from(dst.0);
+    let rest = u64::from(ports) << 8 | u64::from(protocol);
+    // The product carries every bit of both sides to its middle, and folding
     // its halves brings the middle everywhere. The constants have their bits
     // well spread, so that no side is ever nearly zero.
-    let mixed = fold(addresses ^ 0xbf58_476d_1ce4_e5b9, 0x94d0_49bb_1331_11eb);
-    (fold(mixed ^ rest, 0x9e37_79b9_7f4a_7c15) >> 16) as u32
+    let mixed = fold(
+        addresses ^ 0xbf58_476d_1ce4_e5b9,
+        rest.rotate_left(29) ^ 0x94d0_49bb_1331_11eb,
+    );
+    (mixed >> 16) as u32
 }
 
 /// The full product, its halves folded.
@@ -49,7 +59,6 @@ pub fn entropy(hash: u32) -> u16 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::Vaddr;
 
     fn header(protocol: u8) -> ipv4::Header {
         ipv4::Header {

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::datapath::topology::{Hop, PortRecord, RelayRecord};
 use crate::datapath::translate::{Cut, Side, Whose};
-use crate::datapath::{FreshIds, Outcome, Punt, Topology, trace};
+use crate::datapath::{FreshIds, Outcome, Punt, Snapshot, Topology, trace};
 use crate::mapping::{Domain, Limits, Writer};
 use crate::model::{Eam, IcmpRate, Role};
 use crate::packet::Buffer;
@@ -95,7 +95,11 @@ fn port(role: Role, mac: Mac, own: Vec<Saddr>) -> PortRecord {
     }
 }
 
-fn topology(relay: RelayRecord) -> Topology {
+fn topology(relay: RelayRecord) -> Snapshot {
+    parts(relay).into()
+}
+
+fn parts(relay: RelayRecord) -> Topology {
     Topology {
         ports: vec![
             port(Role::Relay4, OURS4, Vec::new()),
@@ -107,7 +111,7 @@ fn topology(relay: RelayRecord) -> Topology {
 }
 
 /// One frame through the walk of its port.
-fn walk(topology: &Topology, port: u16, frame: &[u8]) -> (Result<Outcome, Exit>, Vec<u8>) {
+fn walk(topology: &Snapshot, port: u16, frame: &[u8]) -> (Result<Outcome, Exit>, Vec<u8>) {
     let domain = Domain::default();
     let writer = Writer::new(&domain, Limits::default()).unwrap();
     let reader = writer.readers().reader();
@@ -119,7 +123,10 @@ fn walk(topology: &Topology, port: u16, frame: &[u8]) -> (Result<Outcome, Exit>,
         fresh: FreshIds::new(0, 1),
     };
     let mut packet = Buffer::new(frame);
-    let meta = Meta { port, vlan: 0 };
+    let meta = Meta {
+        port,
+        ..Meta::default()
+    };
     let packets = std::slice::from_mut(&mut packet);
     let results = match port {
         0 => to_ipv6(&cx, packets, &[meta], &mut trace::Off),
@@ -376,12 +383,13 @@ fn tags_of_either_side_come_off_and_on() {
         };
         Hop::new(port, std::net::Ipv6Addr::LOCALHOST, &link)
     };
-    let mut topology = topology(RelayRecord {
+    let mut topology = parts(RelayRecord {
         hop4: Some(tagged(0, 7, ethertype::IPV4)),
         hop6: Some(tagged(1, 9, ethertype::IPV6)),
         ..relay(rules())
     });
     (topology.ports[0].vlan, topology.ports[1].vlan) = (Some(7), Some(9));
+    let topology = Snapshot::from(topology);
     let packet = packet4(protocol::UDP, true, 64, &udp(8), 0);
     let bare = walk(&topology, 0, &frame4(&packet)).0;
     assert_eq!(bare, Err(Drop::WrongVlan.into()));

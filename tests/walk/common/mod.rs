@@ -19,7 +19,7 @@ use weft::datapath::hold::HoldLimits;
 use weft::datapath::topology::Topology;
 use weft::datapath::wiring::{ControlEnds, Notice, Punted, RingSizes, wire};
 use weft::datapath::worker::{Idle, Settings, View, Worker};
-use weft::datapath::{Drop, wiring};
+use weft::datapath::{Drop, Snapshot, wiring};
 use weft::mapping::{Domain, Key, Limits, Mapping, Publisher, Writer};
 use weft::packet::{Buffer, Meta};
 use weft::port::memory::{MemoryPool, MemoryPort, Wire};
@@ -79,7 +79,7 @@ impl Setup {
         }
         let nodes = self.topology.nodes.len();
         let ports = self.topology.ports.len();
-        let topology = Publisher::new(&domain, self.topology);
+        let topology = Publisher::new(&domain, Snapshot::from(self.topology));
         let (clock, hand) = Clock::manual();
         let wires: Vec<Wire> = (0..ports).map(|_| Wire::new()).collect();
         let (worker_ends, control) = wire(usize::from(self.workers), self.rings);
@@ -138,7 +138,7 @@ impl Setup {
 
 /// A running appliance without devices.
 pub struct Host {
-    pub topology: Publisher<Topology>,
+    pub topology: Publisher<Snapshot>,
     pub writer: Writer,
     pub domain: Domain,
     pub wires: Vec<Wire>,
@@ -259,7 +259,7 @@ impl Host {
 
     /// Replaces the topology by a changed one.
     pub fn publish(&mut self, topology: Topology) {
-        self.topology.replace(topology).expect("room");
+        self.topology.replace(topology.into()).expect("room");
     }
 
     pub fn map(&mut self, vni: Vni, vaddr: Vaddr, mapping: Mapping) {

@@ -1,0 +1,77 @@
+//! The plain path: the walks once more, for what nearly all packets are.
+//!
+//! A packet is *plain* if it is TCP or UDP, whole and without options, in one
+//! segment without a tag, between two addresses that stand in the tables by
+//! themselves, and if nothing is wrong with it. The walks in
+//! [`datapath`](super) decide over one packet after the other and have a name
+//! for everything that can be; here a burst goes through each stage together,
+//! in words that were made ready when the snapshot was compiled, and the only
+//! verdict besides "sent" is "not plain": such a packet has not been touched,
+//! and goes through the walk.
+//!
+//! So the plain path decides nothing by itself. What it sends, the walk sends
+//! by the same port with the same bytes: `tests/walk/plain.rs` holds it to
+//! that. It exists for what it saves: no verdicts in memory, no case that
+//! does not occur, every word of a header read once and written once. Who
+//! watches packets sees them in the walk, so nothing here knows of tracing.
+
+mod inbound;
+mod outbound;
+mod tables;
+
+pub use inbound::inbound;
+pub use outbound::outbound;
+pub use tables::Tables;
+
+use super::BURST;
+use super::trace::Stage;
+use crate::wire::{ethernet, ipv4, tcp};
+
+/// Which packets of a burst are not plain, a bit each.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Rest(u32);
+
+const _: () = assert!(BURST <= 32, "a bit for every packet");
+
+impl Rest {
+    /// All of the first `n` packets.
+    pub fn all(n: usize) -> Rest {
+        Rest(u32::MAX.checked_shr(32 - n as u32).unwrap_or(0))
+    }
+
+    #[inline(always)]
+    fn add(&mut self, i: usize) {
+        self.0 |= 1 << (i % BURST);
+    }
+
+    #[inline(always)]
+    fn add_all(&mut self, rest: Rest) {
+        self.0 |= rest.0;
+    }
+
+    #[inline(always)]
+    pub fn has(self, i: usize) -> bool {
+        self.0 >> (i % BURST) & 1 != 0
+    }
+
+    #[inline(always)]
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+}
+
+/// Is told when a burst has passed a stage, with the number of packets that
+/// came so far.
+pub trait Meter {
+    fn passed(&mut self, stage: Stage, packets: usize);
+}
+
+/// Nobody measures.
+impl Meter for () {
+    #[inline(always)]
+    fn passed(&mut self, _: Stage, _: usize) {}
+}
+
+/// The bytes of an IPv4 frame up to the end of the shortest TCP header. A
+/// frame of UDP has as many on a wire, padding included.
+const IPV4_FRONT: usize = ethernet::HEADER_LEN + ipv4::HEADER_LEN + tcp::HEADER_LEN;

@@ -1,0 +1,210 @@
+//! The translation of plain packets, in words.
+//!
+//! TCP and UDP, whole and without options: most of both headers is the same
+//! for all packets between two nodes, so it is made ready once ([`Form`]), and
+//! what remains moves from one word to the other by shifts. [`outbound`] and
+//! [`inbound`] say what is to come out; tests hold this to their bytes.
+//!
+//! ```text
+//! IPv4, words a, b  version, IHL 8 | TOS 8 | total length 16 | ID 16 | DF ... 16
+//!      words c - e  TTL 8 | protocol 8 | checksum 16 | source | destination
+//! IPv6, first two   version 4 | class 8 | TTL 8 | DF 1 | tag 2 | entropy 9
+//!                   | payload length 16 | next header 8 | hop limit 8
+//! ```
+//!
+//! One's complement sums do not depend on the order of bytes, so checksums are
+//! added up as they lie in memory.
+//!
+//! [`outbound`]: super::outbound()
+//! [`inbound`]: super::inbound()
+
+use super::{HOP_LIMIT, Mode};
+use crate::wire::checksum::fold;
+use crate::wire::flowlabel::{ENTROPY_MASK, Tag};
+use crate::wire::{ipv4, ipv6, protocol, tcp, udp};
+
+/// Version and hop limit, which all packets have in common.
+const COMMON: u64 = 6 << 60 | HOP_LIMIT as u64;
+/// Where a flow label's parts lie in the first two words.
+const TTL: u32 = 44;
+const DF: u32 = 43;
+const TAG: u32 = 41;
+const ENTROPY: u32 = 32;
+const CLASS: u32 = 52;
+const LENGTH: u32 = 16;
+const NEXT_HEADER: u32 = 8;
+/// DF in the first two words of IPv4.
+const DF4: u64 = 0x4000;
+
+/// What the IPv6 header of all plain packets of a node has in common.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Form {
+    set: u64,
+    /// Bits of class and entropy that are the packet's own.
+    keep: u64,
+}
+
+impl Form {
+    /// `keep` of the TOS and `set` in it; the bits of a flow's entropy that
+    /// are shown.
+    pub fn new(mode: Mode, (keep, set): (u8, u8), entropy: u16) -> Form {
+        let tag = match mode {
+            Mode::Siit => Tag::Siit,
+            Mode::Transparent => Tag::Transparent,
+        };
+        Form {
+            set: COMMON | u64::from(set) << CLASS | (tag as u64) << TAG,
+            keep: u64::from(keep) << CLASS | u64::from(entropy & ENTROPY_MASK) << ENTROPY,
+        }
+    }
+
+    /// The first two words of the IPv6 header of a packet, from the first four
+    /// of its IPv4 header.
+    #[inline(always)]
+    pub fn first(&self, [ab, cd]: [u64; 2], entropy: u16) -> First {
+        let tos = ab << (CLASS - 48) & 0xff << CLASS;
+        let own = (tos | u64::from(entropy) << ENTROPY) & self.keep;
+        // The header is not counted in IPv6.
+        let length = (ab >> (32 - LENGTH) & 0xffff << LENGTH)
+            .wrapping_sub((ipv4::HEADER_LEN as u64) << LENGTH);
+        let ttl = cd >> (56 - TTL) & 0xff << TTL;
+        let next_header = cd >> (48 - NEXT_HEADER) & 0xff << NEXT_HEADER;
+        First(self.set | own | (ab & DF4) << (DF - 14) | ttl | length | next_header)
+    }
+}
+
+/// What is read of the first two words of an IPv6 header.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct First(pub u64);
+
+impl First {
+    #[inline(always)]
+    pub fn payload_len(self) -> u16 {
+        (self.0 >> LENGTH) as u16
+    }
+
+    #[inline(always)]
+    pub fn protocol(self) -> u8 {
+        (self.0 >> NEXT_HEADER) as u8
+    }
+
+    /// Whether it is of version 6 with a label that a host writes, of a packet
+    /// that may be delivered.
+    #[inline(always)]
+    pub fn is_from_host(self) -> bool {
+        // Tags 1 and 2 are the only ones whose two bits differ.
+        let tag = (self.0 >> TAG ^ self.0 >> (TAG + 1)) & 1 == 1;
+        (self.0 >> 60 == 6) & tag & (self.0 >> TTL & 0xff != 0)
+    }
+
+    #[inline(always)]
+    pub fn is_siit(self) -> bool {
+        self.0 >> TAG & 3 == Tag::Siit as u64
+    }
+
+    /// The IPv4 header: its first two words, its third and fourth, its fifth.
+    /// `id` is for a packet without DF.
+    #[inline(always)]
+    pub fn restored(self, src: u32, dst: u32, id: u16) -> (u64, u64, u32) {
+        let df = self.0 >> (DF - 14) & DF4;
+        let id = if df == 0 { u64::from(id) << 16 } else { 0 };
+        let tos = self.0 >> (CLASS - 48) & 0xff << 48;
+        let length = (self.0 << (32 - LENGTH) & 0xffff << 32) + ((ipv4::HEADER_LEN as u64) << 32);
+        let ab = 0x45 << 56 | tos | length | id | df;
+        let ttl = self.0 << (56 - TTL) & 0xff << 56;
+        let cd = ttl | (self.0 << (48 - NEXT_HEADER) & 0xff << 48) | u64::from(src);
+        let checksum = !fold(sum(ab, cd, dst));
+        (ab, cd | u64::from(checksum) << 32, dst)
+    }
+}
+
+/// Whether the checksum of an IPv4 header, given as by [`First::restored`], is
+/// right.
+#[inline(always)]
+pub fn is_right(ab: u64, cd: u64, e: u32) -> bool {
+    fold(sum(ab, cd, e)) == 0xffff
+}
+
+/// The one's complement sum of an IPv4 header.
+#[inline(always)]
+fn sum(ab: u64, cd: u64, e: u32) -> u64 {
+    let (abcd, carry) = ab.overflowing_add(cd);
+    let (all, more) = abcd.overflowing_add(u64::from(e) + u64::from(carry));
+    // Where the second addition overflows little is left: no third carry.
+    all + u64::from(more)
+}
+
+/// The length of the shortest transport header of a protocol; none is so long
+/// of one whose packets are not plain.
+#[inline(always)]
+pub const fn least(protocol: u8) -> usize {
+    if protocol == protocol::UDP {
+        udp::HEADER_LEN
+    } else if protocol == protocol::TCP {
+        tcp::HEADER_LEN
+    } else {
+        usize::MAX
+    }
+}
+
+/// Where the checksum lies, of a packet that has one.
+#[inline(always)]
+pub const fn checksum_at(protocol: u8) -> usize {
+    if protocol == protocol::TCP {
+        tcp::field::CHECKSUM
+    } else {
+        udp::field::CHECKSUM
+    }
+}
+
+/// Whether a checksum is one of the two zeros, which have rules of their own:
+/// see "Two zeros" at [`siit`](super).
+#[inline(always)]
+pub const fn is_odd(field: [u8; 2]) -> bool {
+    u16::from_ne_bytes(field).wrapping_add(1) < 2
+}
+
+/// Whether it is none, which stays none.
+#[inline(always)]
+pub const fn is_absent(protocol: u8, field: [u8; 2]) -> bool {
+    (u16::from_ne_bytes(field) == 0) & (protocol == protocol::UDP)
+}
+
+/// A checksum part as it is added in memory's order.
+pub const fn part(part: u16) -> u32 {
+    part.to_be() as u32
+}
+
+/// The checksum after both ends were exchanged; `parts` is the sum of the two
+/// ends' [`part`]s.
+#[inline(always)]
+pub const fn adjust(protocol: u8, field: [u8; 2], parts: u32) -> [u8; 2] {
+    let sum = !u16::from_ne_bytes(field) as u32 + parts;
+    write(protocol, fold32(sum))
+}
+
+/// The reverse of [`adjust`].
+#[inline(always)]
+pub const fn restore(protocol: u8, field: [u8; 2], parts: u32) -> [u8; 2] {
+    let sum = !u16::from_ne_bytes(field) as u32 + !fold32(parts) as u32;
+    write(protocol, fold32(sum))
+}
+
+#[inline(always)]
+const fn fold32(sum: u32) -> u16 {
+    (sum.wrapping_add(sum.rotate_left(16)) >> 16) as u16
+}
+
+/// The field for a sum. A computed zero of UDP is written as the other zero:
+/// chosen without a branch, as traffic is mixed.
+#[inline(always)]
+const fn write(protocol: u8, sum: u16) -> [u8; 2] {
+    let field = if (sum == 0xffff) & (protocol == protocol::UDP) {
+        sum
+    } else {
+        !sum
+    };
+    field.to_ne_bytes()
+}
+
+const _: () = assert!(ipv6::HEADER_LEN == 40 && ipv4::HEADER_LEN == 20);

@@ -1,0 +1,445 @@
+//! The plain path beside the walk: whatever it sends, the walk sends by the
+//! same port with the same bytes; what it leaves, it has not touched.
+
+use proptest::prelude::*;
+use proptest::sample::select;
+
+use weft::datapath::plain::{self, Rest};
+use weft::datapath::topology::{PortNodes, Topology};
+use weft::datapath::trace::Off;
+use weft::datapath::{BURST, Context, FreshIds, Outcome, Results, Snapshot, walk};
+use weft::mapping::{Domain, Limits, Mapping, Writer};
+use weft::model::{Dscp, Mode};
+use weft::packet::{Buffer, Meta};
+use weft::wire::{Layout, Locator, Mac, Saddr, Vaddr, checksum};
+
+use crate::common::frames::{self, Ip, Ip6, TCP, UDP};
+use crate::common::topology::*;
+
+/// The second the walks are at.
+const NOW: u32 = 100;
+
+/// Everything that decides over a burst besides its packets.
+#[derive(Clone, Debug)]
+struct World {
+    layout: Layout,
+    mode: Mode,
+    dscp: Dscp,
+    /// Of the mapping of G.
+    expires: u32,
+    previous: bool,
+    tagged_hop: bool,
+    mtu: u16,
+    own_ranges: usize,
+}
+
+fn worlds() -> impl Strategy<Value = World> {
+    let layout = select(vec![Layout::P72, Layout::P64, Layout::Slot]);
+    let mode = select(vec![Mode::Siit, Mode::Transparent]);
+    let dscp = select(vec![Dscp::Copy, Dscp::Zero, Dscp::Fixed(46)]);
+    let expires = select(vec![0, 0, 0, NOW - 1, NOW, NOW + 1, u32::MAX]);
+    let rest = (
+        any::<bool>(),
+        0..8u8,
+        select(vec![1280, 1500, 1500]),
+        0..3usize,
+    );
+    (layout, mode, dscp, expires, rest).prop_map(
+        |(layout, mode, dscp, expires, (previous, tagged, mtu, own_ranges))| World {
+            layout,
+            mode,
+            dscp,
+            expires,
+            previous,
+            tagged_hop: tagged == 0,
+            mtu,
+            own_ranges,
+        },
+    )
+}
+
+impl World {
+    fn locator(&self, of: Locator) -> Locator {
+        let bits = of.bits() >> 64 << 64;
+        match self.layout {
+            Layout::P72 => of,
+            _ => Locator::new(bits.into(), 64).expect("64 bits"),
+        }
+    }
+
+    fn saddr(&self, of: Locator, vaddr: Vaddr) -> Saddr {
+        self.layout.compose(&self.locator(of), Z, vaddr)
+    }
+
+    fn topology(&self) -> Topology {
+        let mut topology = topology_r();
+        topology.layout = self.layout;
+        topology.entropy = Default::default();
+        let own = self.locator(locator_r());
+        topology.locator = Some(own);
+        for node in &mut topology.nodes {
+            node.saddr = self.layout.compose(&own, node.vni, Vaddr(0));
+            let vni = checksum::sum(&(u128::from(node.vni.0) << 32).to_be_bytes());
+            let part = self.layout.checksum_part(&own, node.vni) + vni;
+            node.checksum_part = checksum::fold(part);
+        }
+        topology.host_by_locator.clear();
+        for (index, host) in (0..).zip(&mut topology.hosts) {
+            host.locator = self.locator(host.locator);
+            host.checksum_part = checksum::fold(checksum::sum(&host.locator.bits().to_be_bytes()));
+            host.mtu = self.mtu;
+            let bits = host.locator.bits();
+            topology.host_by_locator.insert(bits, host_index(index));
+        }
+        for vnet in &mut topology.vnets {
+            (vnet.mode, vnet.dscp) = (self.mode, self.dscp);
+            let ranges = ["10.0.0.0/24", "192.0.2.0/24"];
+            let ranges = ranges[..self.own_ranges].iter();
+            vnet.prefixes = ranges
+                .map(|range| range.parse().expect("literal"))
+                .collect();
+        }
+        // C without a tag, so that A has a plain neighbour.
+        topology.nodes[NODE_C.index()].vlan = 0;
+        topology.ports[usize::from(PORT_C)].nodes = PortNodes::Sole {
+            vlan: 0,
+            mac: Mac::ZERO,
+            node: NODE_C,
+        };
+        topology.nodes[NODE_C.index()].prefixes = vec!["10.0.0.16/28".parse().expect("literal")];
+        if let PortNodes::Many(nodes) = &mut topology.ports[usize::from(TRUNK)].nodes {
+            nodes.insert((0, MAC_TWIN), NODE_E);
+        }
+        if self.tagged_hop {
+            topology.hops = vec![hop(MAC_R, MAC_S, Some(7))];
+        }
+        topology
+    }
+
+    fn mappings(&self, writer: &mut Writer) {
+        let g = Mapping {
+            expires: self.expires,
+            previous: self.previous.then_some((HOST_T, NOW + 1)),
+            ..remote(HOST_S)
+        };
+        for (key, mapping) in [
+            (key(Z, A), local(NODE_A)),
+            (key(Z, C), local(NODE_C)),
+            (key(Z, E), local(NODE_E)),
+            (key(Y, A), local(NODE_TWIN)),
+            (key(Z, G), g),
+            (key(Y, G), remote(HOST_S)),
+            (key(Z, OUTSIDE), remote(HOST_T)),
+        ] {
+            writer.insert(key, mapping).expect("room");
+        }
+    }
+}
+
+/// A number, mostly one of a few that matter.
+fn mostly<T: Copy + std::fmt::Debug + 'static, S: Strategy<Value = T>>(
+    usual: &[T],
+    any: S,
+) -> impl Strategy<Value = T> + use<T, S> {
+    prop_oneof![9 => select(usual.to_vec()), 1 => any]
+}
+
+/// One packet: by which port, and what.
+type Frame = (u16, Vec<u8>, Kind);
+
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    Whole,
+    Split,
+    Shared,
+    Stripped,
+}
+
+fn kinds() -> impl Strategy<Value = Kind> {
+    let odd = select(vec![Kind::Split, Kind::Shared, Kind::Stripped]);
+    prop_oneof![12 => Just(Kind::Whole), 1 => odd]
+}
+
+fn payloads() -> impl Strategy<Value = (u8, Vec<u8>)> {
+    let protocol = mostly(&[TCP, UDP, UDP], any::<u8>());
+    let len = mostly(&[18, 20, 40, 1300, 1452, 1472], 0..64usize);
+    let sum = mostly(&[0, 0xffff, 0x1234, 0x5aa5], any::<u16>());
+    (protocol, len, sum, any::<u32>()).prop_map(|(protocol, len, sum, ports)| {
+        let mut payload = vec![0x5a; len];
+        let at = if protocol == TCP { 16 } else { 6 };
+        if let Some(field) = payload.get_mut(at..at + 2) {
+            field.copy_from_slice(&sum.to_be_bytes());
+        }
+        if let Some(field) = payload.get_mut(..4) {
+            field.copy_from_slice(&ports.to_be_bytes());
+        }
+        (protocol, payload)
+    })
+}
+
+/// What happens to a finished frame on its way here.
+fn accidents() -> impl Strategy<Value = (usize, usize, Option<(usize, u8)>)> {
+    let padding = mostly(&[0, 0, 14], 0..30usize);
+    let cut = mostly(&[0, 0, 0], 0..80usize);
+    let flip = prop_oneof![12 => Just(None), 1 => (0..80usize, 1..=255u8).prop_map(Some)];
+    (padding, cut, flip)
+}
+
+fn suffer(mut frame: Vec<u8>, accident: (usize, usize, Option<(usize, u8)>)) -> Vec<u8> {
+    let (padding, cut, flip) = accident;
+    frame.resize(frame.len() + padding, 0);
+    frame.truncate(frame.len().saturating_sub(cut).max(1));
+    if let Some((at, bits)) = flip {
+        let at = at % frame.len();
+        frame[at] ^= bits;
+    }
+    frame
+}
+
+/// Of a node.
+fn sent() -> impl Strategy<Value = Frame> {
+    let source = select(vec![
+        (PORT_A, MAC_A, A),
+        (PORT_A, MAC_A, A),
+        (PORT_C, MAC_C, C),
+        (PORT_TWIN, MAC_TWIN, A),
+        (TRUNK, MAC_TWIN, E),
+        (TRUNK, MAC_E, E),
+        (PORT_C, MAC_C, Vaddr(0x0a00_0011)),
+        (PORT_A, MAC_C, A),
+        (PORT_A, MAC_A, C),
+    ]);
+    let dst = mostly(
+        &[G, G, G, C, A, E],
+        select(vec![
+            NOBODY,
+            OUTSIDE,
+            Vaddr(0xe000_0001),
+            Vaddr(0x0a00_0011),
+        ]),
+    );
+    let header = (
+        mostly(&[0, 0xb8], any::<u8>()),
+        any::<u16>(),
+        any::<bool>(),
+        mostly(&[false], any::<bool>()),
+        mostly(&[0], 0..200u16),
+        mostly(&[64, 1, 255], any::<u8>()),
+    );
+    let options = mostly(&[0], select(vec![4usize, 8]));
+    let to = mostly(&[true], any::<bool>());
+    (
+        source,
+        dst,
+        header,
+        payloads(),
+        (options, to, kinds()),
+        accidents(),
+    )
+        .prop_map(
+            |(
+                (port, mac, src),
+                dst,
+                header,
+                (protocol, payload),
+                (options, to, kind),
+                accident,
+            )| {
+                let (tos, id, df, mf, offset, ttl) = header;
+                let ip = Ip {
+                    tos,
+                    id,
+                    df,
+                    mf,
+                    offset,
+                    ttl,
+                    options: vec![1; options],
+                    ..Ip::new(src, dst, protocol, payload)
+                };
+                let vni = if port == PORT_TWIN { Y } else { Z };
+                let to = if to {
+                    frames::virtual_mac(vni, dst)
+                } else {
+                    Mac::BROADCAST
+                };
+                let frame = frames::ethernet(to, mac, None, 0x0800, &ip.bytes());
+                (port, suffer(frame, accident), kind)
+            },
+        )
+}
+
+/// Of the substrate. The addresses are made when the layout is known.
+#[derive(Clone, Debug)]
+struct Came {
+    from: (u8, Vaddr),
+    to: (u8, Vaddr),
+    header: (u8, u32, u8),
+    payload: Vec<u8>,
+    kind: Kind,
+    accident: (usize, usize, Option<(usize, u8)>),
+}
+
+fn came() -> impl Strategy<Value = Came> {
+    let host = |usual| mostly(&[usual], 0..3u8);
+    let from = (host(1), mostly(&[G], select(vec![A, NOBODY, OUTSIDE])));
+    let to = (host(0), mostly(&[A, A, C], select(vec![G, E, NOBODY])));
+    let label = (
+        mostly(&[64u8, 1], any::<u8>()),
+        any::<bool>(),
+        mostly(&[1u32, 1, 2], 0..4u32),
+    );
+    let label = (label, 0..512u32)
+        .prop_map(|((ttl, df, tag), entropy)| frames::label(ttl, df, tag) | entropy);
+    let header = (any::<u8>(), label, kinds(), accidents());
+    (from, to, header, payloads()).prop_map(
+        |(from, to, (class, label, kind, accident), (next_header, payload))| Came {
+            from,
+            to,
+            header: (class, label, next_header),
+            payload,
+            kind,
+            accident,
+        },
+    )
+}
+
+impl Came {
+    fn frame(self, world: &World) -> Frame {
+        let of = |(host, vaddr): (u8, Vaddr)| {
+            let locators = [locator_r, locator_s, locator_t];
+            world.saddr(locators[usize::from(host)](), vaddr)
+        };
+        let (traffic_class, label, next_header) = self.header;
+        let ip = Ip6 {
+            traffic_class,
+            label,
+            ..Ip6::new(of(self.from), of(self.to), next_header, self.payload)
+        };
+        (UPLINK, suffer(ip.to_r(), self.accident), self.kind)
+    }
+}
+
+/// A burst through both. All its packets come in by the port of the first.
+fn both(world: &World, frames: &[Frame]) -> Result<usize, TestCaseError> {
+    let domain = Domain::default();
+    let mut writer = Writer::new(&domain, Limits::default()).expect("a small table");
+    world.mappings(&mut writer);
+    let snapshot = Snapshot::from(world.topology());
+    let cx = Context {
+        topology: &snapshot,
+        mappings: &writer.readers().reader(),
+        pin: &domain.register().expect("one"),
+        seconds: NOW,
+        fresh: FreshIds::new(1, 4),
+    };
+    let port = frames[0].0;
+    let frames: Vec<_> = frames.iter().filter(|frame| frame.0 == port).collect();
+    let metas: Vec<_> = frames
+        .iter()
+        .map(|(_, _, kind)| Meta {
+            port,
+            vlan: if matches!(kind, Kind::Stripped) { 5 } else { 0 },
+            ..Meta::default()
+        })
+        .collect();
+    let packets = || -> Vec<Buffer> {
+        let packet = |(_, frame, kind): &&Frame| match kind {
+            Kind::Split => Buffer::split(frame, frame.len() / 2),
+            Kind::Shared => Buffer::shared(frame),
+            Kind::Whole | Kind::Stripped => Buffer::new(frame),
+        };
+        frames.iter().map(packet).collect()
+    };
+    let (mut walked, mut quick) = (packets(), packets());
+    let expected = walk(&cx, &mut walked, &metas, &mut Off);
+    let mut results = Results::default();
+    let rest: Rest = if port == UPLINK {
+        plain::inbound(&cx, &mut quick, &metas, &mut results, &mut ())
+    } else {
+        plain::outbound(&cx, &mut quick, &metas, &mut results, &mut ())
+    };
+    let mut sent = 0;
+    for i in 0..frames.len() {
+        if rest.has(i) {
+            prop_assert_eq!(quick[i].frame(), &frames[i].1[..], "packet {} is left", i);
+            continue;
+        }
+        sent += 1;
+        prop_assert_eq!(results.get(i), expected.get(i), "packet {}", i);
+        let walked_by = matches!(expected.get(i), Ok(Outcome::Send { .. }));
+        prop_assert!(walked_by, "packet {} is sent", i);
+        prop_assert_eq!(quick[i].frame(), walked[i].frame(), "packet {}", i);
+    }
+    Ok(sent)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2048, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_nodes_send(world in worlds(), frames in prop::collection::vec(sent(), 1..=BURST)) {
+        both(&world, &frames)?;
+    }
+
+    #[test]
+    fn what_the_substrate_brings(
+        world in worlds(),
+        frames in prop::collection::vec(came(), 1..=BURST),
+    ) {
+        let frames: Vec<_> = frames.into_iter().map(|frame| frame.frame(&world)).collect();
+        both(&world, &frames)?;
+    }
+}
+
+/// The packets that the path is for do take it, or the tests above say nothing.
+#[test]
+fn usual_packets_are_plain() {
+    let usual = World {
+        layout: Layout::P72,
+        mode: Mode::Siit,
+        dscp: Dscp::Copy,
+        expires: 0,
+        previous: false,
+        tagged_hop: false,
+        mtu: 1500,
+        own_ranges: 1,
+    };
+    for layout in [Layout::P72, Layout::P64, Layout::Slot] {
+        for mode in [Mode::Siit, Mode::Transparent] {
+            let world = World {
+                layout,
+                mode,
+                ..usual.clone()
+            };
+            let ports = (4000, 5000);
+            let frame = |ip: &Ip| (PORT_A, frames::from_a(ip), Kind::Whole);
+            let mut unchecked = frames::udp(A, G, ports, &[7; 30]);
+            unchecked.payload[6..8].fill(0);
+            let sent = [
+                frame(&frames::udp(A, G, ports, &[7; 30])),
+                frame(&frames::tcp(A, G, ports, &[7; 9])),
+                frame(&frames::udp(A, C, ports, &[7; 1400])),
+                frame(&frames::tcp(A, C, ports, &[])),
+                frame(&unchecked),
+            ];
+            assert_eq!(both(&world, &sent).unwrap(), sent.len(), "{world:?}");
+            let tag = if mode == Mode::Siit { 1 } else { 2 };
+            let came = |Ip { payload, .. }: Ip, next_header| {
+                let came = Came {
+                    from: (1, G),
+                    to: (0, A),
+                    header: (0, frames::label(64, true, tag), next_header),
+                    payload,
+                    kind: Kind::Whole,
+                    accident: (0, 0, None),
+                };
+                came.frame(&world)
+            };
+            let came = [
+                came(frames::udp(G, A, ports, &[7; 30]), UDP),
+                came(frames::tcp(G, A, ports, &[7; 30]), TCP),
+            ];
+            assert_eq!(both(&world, &came).unwrap(), came.len(), "{world:?}");
+        }
+    }
+}
