@@ -27,6 +27,7 @@ use weft::arch::rdtsc;
 use weft::clock::Clock;
 use weft::datapath::counters::Counters;
 use weft::datapath::hold::HoldLimits;
+use weft::datapath::plain::Scratch;
 use weft::datapath::wiring::{RingSizes, wire};
 use weft::datapath::worker::{Idle, Settings, View, Worker};
 use weft::datapath::{BURST, Context, FreshIds, Outcome, Snapshot, walk_plain};
@@ -263,6 +264,7 @@ struct Walk {
     source: Source,
     slots: Vec<Slot>,
     metas: [Meta; BURST],
+    scratch: Scratch,
 }
 
 impl Walk {
@@ -282,6 +284,7 @@ impl Walk {
                 port,
                 ..Meta::default()
             }; BURST],
+            scratch: Scratch::default(),
         }
     }
 
@@ -299,7 +302,13 @@ impl Walk {
             fresh: FreshIds::new(0, 1),
         };
         let started = clock();
-        let results = walk_plain(&cx, &mut self.slots, &self.metas, &mut ());
+        let results = walk_plain(
+            &cx,
+            &mut self.slots,
+            &self.metas,
+            &mut self.scratch,
+            &mut (),
+        );
         let ended = clock();
         let sent = |result: Result<Outcome, _>| matches!(result, Ok(Outcome::Send { .. }));
         assert!((0..BURST).all(|i| sent(results.get(i))), "{results:?}");

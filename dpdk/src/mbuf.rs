@@ -214,6 +214,47 @@ impl Mbuf {
         false
     }
 
+    /// Whether the packet is one segment that nobody else holds, with a buffer
+    /// of its own.
+    #[inline(always)]
+    pub fn is_simple(&self) -> bool {
+        // Count of references and of segments, 1 and 1, lie beside each other
+        // in what drivers set by one store.
+        const AFTER: u32 = sys::DPDK_SYS_MBUF_OFF_REFCNT as u32;
+        const _: () = assert!(sys::DPDK_SYS_MBUF_OFF_NB_SEGS as u32 == AFTER + 2);
+        // SAFETY: valid; the count is read as others may write it, at worst
+        // for a packet that is refused then: who owns a packet of one
+        // reference is alone with it.
+        unsafe {
+            let counts = self.0.as_ptr().cast::<u8>().add(AFTER as usize);
+            let counts = std::ptr::read_volatile(counts.cast::<u32>());
+            let indirect =
+                field!(self.0, DPDK_SYS_MBUF_OFF_OL_FLAGS: u64) & sys::DPDK_SYS_F_INDIRECT;
+            counts == 0x0001_0001 && indirect == 0
+        }
+    }
+
+    /// Moves the first byte of a [simple](Self::is_simple) packet outward by
+    /// `out`, or inward, and makes the packet `len` bytes long. Returns them.
+    #[inline(always)]
+    pub fn reshape(&mut self, out: isize, len: usize) -> Result<&mut [u8], NoRoom> {
+        let off = self.headroom() as isize - out;
+        let end = self.headroom() + self.len();
+        // What is there ends where it ended, or before.
+        if off < 0 || off as usize + len > end || self.nb_segs() != 1 {
+            return Err(NoRoom);
+        }
+        // SAFETY: valid, owned, one segment; off is within the buffer, and
+        // off + len at most what the data ended at.
+        unsafe {
+            field!(self.0, DPDK_SYS_MBUF_OFF_DATA_OFF: u16) = off as u16;
+            field!(self.0, DPDK_SYS_MBUF_OFF_DATA_LEN: u16) = len as u16;
+            field!(self.0, DPDK_SYS_MBUF_OFF_PKT_LEN: u32) = len as u32;
+            let start = field!(self.0, DPDK_SYS_MBUF_OFF_BUF_ADDR: *mut u8).offset(off);
+            Ok(std::slice::from_raw_parts_mut(start, len))
+        }
+    }
+
     /// Bytes free before the first segment's data.
     #[inline(always)]
     pub fn headroom(&self) -> usize {

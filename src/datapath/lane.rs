@@ -16,7 +16,7 @@ use crate::port::{Burst, Pool, Port};
 use super::counters::Counters;
 use super::hold::Holds;
 use super::limit::{Limiter, RelayLimit};
-use super::plain::{self, Rest};
+use super::plain::{self, Rest, Scratch};
 use super::record::{Record, Recorder, Slots};
 use super::trace::{self, Tracer};
 use super::wiring::{Outgoing, WorkerEnds};
@@ -42,6 +42,7 @@ pub(super) struct Lane<Io: Port, Po> {
     pub(super) fresh: FreshIds,
     pub(super) next_retry: u64,
     pub(super) slots: Slots,
+    pub(super) scratch: Scratch,
 }
 
 impl<Io: Port, Po: Pool<Packet = Io::Packet>> Lane<Io, Po> {
@@ -94,7 +95,13 @@ impl<Io: Port, Po: Pool<Packet = Io::Packet>> Lane<Io, Po> {
             ..*cx
         };
         let results = if cx.topology.watch.is_empty() {
-            walk_plain(cx, &mut burst.packets, &burst.metas, &mut ())
+            walk_plain(
+                cx,
+                &mut burst.packets,
+                &burst.metas,
+                &mut self.scratch,
+                &mut (),
+            )
         } else {
             self.walk_watched(cx, burst, now)
         };
@@ -338,19 +345,20 @@ pub fn walk_plain<P: Packet, M: plain::Meter>(
     cx: &Context<'_>,
     packets: &mut [P],
     metas: &[Meta],
+    scratch: &mut Scratch,
     meter: &mut M,
 ) -> Results {
     let mut results = Results::default();
     let off = &mut trace::Off;
     match role_of(cx, metas) {
         Some((Role::Node, _)) => {
-            let rest = plain::outbound(cx, packets, metas, &mut results, meter);
+            let rest = plain::outbound(cx, packets, metas, scratch, &mut results, meter);
             if !rest.is_empty() {
                 super::outbound(cx, packets, metas, rest, off, &mut results);
             }
         }
         Some((Role::Uplink, _)) => {
-            let rest = plain::inbound(cx, packets, metas, &mut results, meter);
+            let rest = plain::inbound(cx, packets, metas, scratch, &mut results, meter);
             if !rest.is_empty() {
                 super::inbound(cx, packets, metas, rest, off, &mut results);
             }

@@ -41,6 +41,7 @@ use super::counters::Counters;
 use super::hold::{HoldLimits, Holds};
 use super::lane::Lane;
 use super::limit::{Limiter, RelayLimit};
+use super::plain::Scratch;
 use super::record::Slots;
 use super::topology::Snapshot;
 use super::wiring::WorkerEnds;
@@ -134,6 +135,7 @@ impl<Io: Port, Po: Pool<Packet = Io::Packet>> Worker<Io, Po> {
                 fresh: FreshIds::new(settings.index, settings.workers),
                 next_retry: 0,
                 slots: Slots::default(),
+                scratch: Scratch::default(),
                 settings,
                 ports: ports.into_iter().map(CachePadded::new).collect(),
                 pool,

@@ -45,6 +45,21 @@ pub trait Packet: Sized {
         self.head().len() == self.total_len() && !self.is_shared()
     }
 
+    /// Moves the first byte of a [simple](Self::is_simple) packet outward by
+    /// `out`, inward if that is negative, and sets the packet's length; new
+    /// bytes are undefined until written. The packet must be that long then.
+    /// Returns its bytes.
+    #[inline(always)]
+    fn reshape(&mut self, out: isize, len: usize) -> Result<&mut [u8], NoRoom> {
+        if out >= 0 {
+            self.prepend(out as usize)?;
+        } else {
+            self.trim_front(out.unsigned_abs())?;
+        }
+        self.truncate(len);
+        Ok(self.head_mut())
+    }
+
     /// Grows the packet by `n` bytes at the front; what they hold is
     /// undefined until written.
     fn prepend(&mut self, n: usize) -> Result<(), NoRoom>;

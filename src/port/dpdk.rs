@@ -32,6 +32,16 @@ impl Packet for Mbuf {
         Mbuf::is_shared(self)
     }
 
+    #[inline(always)]
+    fn is_simple(&self) -> bool {
+        Mbuf::is_simple(self)
+    }
+
+    #[inline(always)]
+    fn reshape(&mut self, out: isize, len: usize) -> Result<&mut [u8], NoRoom> {
+        Mbuf::reshape(self, out, len).map_err(|_| NoRoom)
+    }
+
     #[inline]
     fn prepend(&mut self, n: usize) -> Result<(), NoRoom> {
         Mbuf::prepend(self, n).map_err(|_| NoRoom)

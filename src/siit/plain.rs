@@ -21,6 +21,7 @@
 use super::{HOP_LIMIT, Mode};
 use crate::wire::checksum::fold;
 use crate::wire::flowlabel::{ENTROPY_MASK, Tag};
+use crate::wire::load::chunk;
 use crate::wire::{ipv4, ipv6, protocol, tcp, udp};
 
 /// Version and hop limit, which all packets have in common.
@@ -88,13 +89,13 @@ impl First {
         (self.0 >> NEXT_HEADER) as u8
     }
 
-    /// Whether it is of version 6 with a label that a host writes, of a packet
-    /// that may be delivered.
+    /// Whether the label is one that a host writes, of a packet that may be
+    /// delivered.
     #[inline(always)]
     pub fn is_from_host(self) -> bool {
         // Tags 1 and 2 are the only ones whose two bits differ.
         let tag = (self.0 >> TAG ^ self.0 >> (TAG + 1)) & 1 == 1;
-        (self.0 >> 60 == 6) & tag & (self.0 >> TTL & 0xff != 0)
+        tag & (self.0 >> TTL & 0xff != 0)
     }
 
     #[inline(always)]
@@ -118,14 +119,18 @@ impl First {
     }
 }
 
-/// Whether the checksum of an IPv4 header, given as by [`First::restored`], is
-/// right.
+/// Whether the checksum of an IPv4 header without options is right.
 #[inline(always)]
-pub fn is_right(ab: u64, cd: u64, e: u32) -> bool {
-    fold(sum(ab, cd, e)) == 0xffff
+pub fn is_right(header: &[u8; ipv4::HEADER_LEN]) -> bool {
+    let sum = sum(
+        u64::from_ne_bytes(chunk(header, 0)),
+        u64::from_ne_bytes(chunk(header, 8)),
+        u32::from_ne_bytes(chunk(header, 16)),
+    );
+    fold(sum) == 0xffff
 }
 
-/// The one's complement sum of an IPv4 header.
+/// The one's complement sum of an IPv4 header, in either order of bytes.
 #[inline(always)]
 fn sum(ab: u64, cd: u64, e: u32) -> u64 {
     let (abcd, carry) = ab.overflowing_add(cd);
@@ -137,14 +142,14 @@ fn sum(ab: u64, cd: u64, e: u32) -> u64 {
 /// The length of the shortest transport header of a protocol; none is so long
 /// of one whose packets are not plain.
 #[inline(always)]
-pub const fn least(protocol: u8) -> usize {
-    if protocol == protocol::UDP {
-        udp::HEADER_LEN
-    } else if protocol == protocol::TCP {
-        tcp::HEADER_LEN
-    } else {
-        usize::MAX
-    }
+pub fn least(protocol: u8) -> usize {
+    const LEAST: [u16; 256] = {
+        let mut least = [u16::MAX; 256];
+        least[protocol::UDP as usize] = udp::HEADER_LEN as u16;
+        least[protocol::TCP as usize] = tcp::HEADER_LEN as u16;
+        least
+    };
+    usize::from(LEAST[usize::from(protocol)])
 }
 
 /// Where the checksum lies, of a packet that has one.

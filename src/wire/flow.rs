@@ -1,6 +1,6 @@
 //! A hash over the flow, for ECMP and for the entropy in the flow label.
 
-use super::{Vaddr, ipv4, protocol};
+use super::{ipv4, protocol};
 
 /// Mixes addresses, protocol and, where the packet shows them, ports (of ESP
 /// the SPI). No fragment shows its ports, not even the first, so that all
@@ -20,18 +20,21 @@ pub fn hash(header: &ipv4::Header, payload: &[u8]) -> u32 {
             | protocol::ESP
     );
     let ports = match payload.first_chunk() {
-        Some(ports) if has_ports && !header.is_fragment() => u32::from_be_bytes(*ports),
-        _ => 0,
+        Some(ports) if has_ports && !header.is_fragment() => *ports,
+        _ => [0; 4],
     };
-    of(header.src, header.dst, header.protocol, ports)
+    let mut addresses = [0; 8];
+    addresses[..4].copy_from_slice(&header.src.bytes());
+    addresses[4..].copy_from_slice(&header.dst.bytes());
+    of(addresses, header.protocol, ports)
 }
 
-/// [`hash`] of parts that were read already; `ports` are zero where none are
-/// shown.
+/// [`hash`] of what was read already: both addresses and the ports as they
+/// stand in the packet, the ports zero where none are shown.
 #[inline(always)]
-pub fn of(src: Vaddr, dst: Vaddr, protocol: u8, ports: u32) -> u32 {
-    let addresses = u64::from(src.0) << 32 | u64::from(dst.0);
-    let rest = u64::from(ports) << 8 | u64::from(protocol);
+pub fn of(addresses: [u8; 8], protocol: u8, ports: [u8; 4]) -> u32 {
+    let addresses = u64::from_le_bytes(addresses);
+    let rest = u64::from(u32::from_le_bytes(ports)) << 8 | u64::from(protocol);
     // The product carries every bit of both sides to its middle, and folding
     // its halves brings the middle everywhere. The constants have their bits
     // well spread, so that no side is ever nearly zero.
@@ -59,6 +62,7 @@ pub fn entropy(hash: u32) -> u16 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::Vaddr;
 
     fn header(protocol: u8) -> ipv4::Header {
         ipv4::Header {

@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use weft::datapath::plain::{self, Rest};
+use weft::datapath::plain::{self, Rest, Scratch};
 use weft::datapath::topology::{PortNodes, Topology};
 use weft::datapath::trace::Off;
 use weft::datapath::{BURST, Context, FreshIds, Outcome, Results, Snapshot, walk};
@@ -352,11 +352,11 @@ fn both(world: &World, frames: &[Frame]) -> Result<usize, TestCaseError> {
     };
     let (mut walked, mut quick) = (packets(), packets());
     let expected = walk(&cx, &mut walked, &metas, &mut Off);
-    let mut results = Results::default();
+    let (mut results, mut scratch) = (Results::default(), Scratch::default());
     let rest: Rest = if port == UPLINK {
-        plain::inbound(&cx, &mut quick, &metas, &mut results, &mut ())
+        plain::inbound(&cx, &mut quick, &metas, &mut scratch, &mut results, &mut ())
     } else {
-        plain::outbound(&cx, &mut quick, &metas, &mut results, &mut ())
+        plain::outbound(&cx, &mut quick, &metas, &mut scratch, &mut results, &mut ())
     };
     let mut sent = 0;
     for i in 0..frames.len() {

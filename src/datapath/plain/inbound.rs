@@ -1,15 +1,16 @@
 //! Plain packets of other hosts, to nodes of this one.
 
-use crate::mapping::{Found, Key};
+use crate::arch::widest;
+use crate::mapping::Key;
 use crate::packet::{Meta, Packet};
 use crate::siit::plain::{self, First};
-use crate::wire::load::{be16, be64, chunk};
+use crate::wire::load::{be64, chunk};
 use crate::wire::{Vaddr, ethernet, ipv4, ipv6};
 
 use super::super::trace::Stage;
 use super::super::{BURST, Context, Results};
 use super::tables::{Door, Own, Receiver, Way};
-use super::{IPV4_FRONT, Meter, Rest};
+use super::{IPV4_FRONT, Meter, Rest, Scratch};
 
 /// Where the IPv6 header begins, and what follows it.
 const L3: usize = ethernet::HEADER_LEN;
@@ -22,15 +23,6 @@ const SHRINKING: usize = ipv6::HEADER_LEN - ipv4::HEADER_LEN;
 /// As far as a packet is read.
 const IPV6_FRONT: usize = IPV4_FRONT + SHRINKING;
 
-/// The packets that have the form of a host's: what stage leaves to stage.
-struct Incoming {
-    n: usize,
-    /// Source and destination of each.
-    keys: [Key; 2 * BURST],
-    /// Their places in the burst.
-    at: [u8; BURST],
-}
-
 /// Delivers what is plain of a burst that came in by one port; returns the
 /// rest.
 #[inline(always)]
@@ -38,6 +30,7 @@ pub fn inbound<P: Packet, M: Meter>(
     cx: &Context<'_>,
     packets: &mut [P],
     metas: &[Meta],
+    scratch: &mut Scratch,
     results: &mut Results,
     meter: &mut M,
 ) -> Rest {
@@ -46,74 +39,66 @@ pub fn inbound<P: Packet, M: Meter>(
     let Some(door) = tables.doors.get(port) else {
         return Rest::all(packets.len());
     };
-    let mut incoming = Incoming {
-        n: 0,
-        at: [0; BURST],
-        keys: [Key::new(0, 0); 2 * BURST],
-    };
-    let mut rest = sort(&tables.own, door, packets, metas, &mut incoming);
-    let n = incoming.n.min(BURST);
+    let (mut rest, n) = widest(|| sort(&tables.own, door, packets, metas, scratch));
     meter.passed(Stage::Classify, n);
-    let mut found = [Found::NOTHING; 2 * BURST];
+    let ends = 2 * n;
     cx.mappings
-        .resolve_burst(cx.pin, &incoming.keys[..2 * n], &mut found[..2 * n]);
+        .resolve_burst(cx.pin, &scratch.keys[..ends], &mut scratch.found[..ends]);
     meter.passed(Stage::Resolve, n);
-    rest.add_all(deliver(cx, packets, &incoming, &found[..2 * n], results));
+    rest.add_all(widest(|| deliver(cx, packets, scratch, n, results)));
     meter.passed(Stage::Rewrite, n);
     rest
 }
 
-/// Parse and classify.
-#[inline(never)]
+/// Parse and classify. Returns what is not plain, and how many are.
+#[inline(always)]
 fn sort<P: Packet>(
     own: &Own,
     door: &Door,
     packets: &[P],
     metas: &[Meta],
-    incoming: &mut Incoming,
-) -> Rest {
+    scratch: &mut Scratch,
+) -> (Rest, usize) {
     let mut rest = Rest::default();
     let mut n = 0;
-    for (i, (packet, meta)) in packets.iter().zip(metas).enumerate() {
+    for (i, (packet, meta)) in packets.iter().zip(metas).take(BURST).enumerate() {
         match examine(own, door, packet, meta) {
-            Some(ends) => {
+            Some([source, destination]) => {
                 let k = n % BURST;
-                incoming.at[k] = i as u8;
-                incoming.keys[2 * k..][..2].copy_from_slice(&ends);
+                scratch.keys[2 * k] = source;
+                scratch.keys[2 * k + 1] = destination;
+                scratch.at[k] = i as u8;
                 n += 1;
             }
             None => rest.add(i),
         }
     }
-    incoming.n = n;
-    rest
+    (rest, n)
 }
 
 /// Authorize, resolve and rewrite; nothing of a packet that is not delivered
 /// has changed.
-#[inline(never)]
+#[inline(always)]
 fn deliver<P: Packet>(
     cx: &Context<'_>,
     packets: &mut [P],
-    incoming: &Incoming,
-    found: &[Found],
+    scratch: &Scratch,
+    n: usize,
     results: &mut Results,
 ) -> Rest {
     let tables = cx.topology.plain();
     let mut rest = Rest::default();
-    let keys = incoming.keys.as_chunks().0;
-    let ends = keys.iter().zip(found.as_chunks().0);
-    for (at, ([_, key], [source, destination])) in incoming.at.iter().zip(ends) {
-        let i = usize::from(*at);
+    for k in 0..n.min(BURST) {
+        let i = usize::from(scratch.at[k]);
+        let (source, destination) = (scratch.found[2 * k], scratch.found[2 * k + 1]);
+        let key = scratch.keys[2 * k + 1];
         let ends = || {
             let way = tables.ways.get(source.host_at(cx.seconds)?.index())?;
             let receiver = tables.receivers.get(destination.node()?.index())?;
             Some((way, receiver))
         };
         let sent = match (packets.get_mut(i), ends()) {
-            (Some(packet), Some(ends)) => {
-                restore(packet, &tables.own, ends, (*key, cx.fresh.of(i)))
-            }
+            (Some(packet), Some(ends)) => restore(packet, &tables.own, ends, (key, cx.fresh.of(i))),
             _ => None,
         };
         match sent {
@@ -130,22 +115,19 @@ fn examine<P: Packet>(own: &Own, door: &Door, packet: &P, meta: &Meta) -> Option
     let head = packet.head();
     let frame = head.first_chunk::<IPV6_FRONT>()?;
     let first = First(be64(frame, L3));
-    let ours = (be64(frame, 0) >> 16 == door.mac)
-        & (be16(frame, L3 - 2) == ethernet::ethertype::IPV6)
-        & first.is_from_host()
-        & packet.is_simple()
-        & meta.is_plain();
-    let payload = usize::from(first.payload_len());
-    let fits = (payload >= plain::least(first.protocol())) & (payload <= head.len() - L4);
-    let source = be64(frame, SOURCE + 8);
-    let (high, low) = (be64(frame, DESTINATION), be64(frame, DESTINATION + 8));
+    let (source, low) = (be64(frame, SOURCE + 8), be64(frame, DESTINATION + 8));
     let [from, to] = [source & own.key, low & own.key];
-    let ours = ours
-        & (high == own.high)
-        & (low & own.mask == own.low)
-        & (to >> 32 != 0)
-        & (from >> 32 == to >> 32);
-    (ours & fits).then(|| [from, to].map(Key::from_number))
+    let ours = door.form.is_of(chunk(frame, 0))
+        && chunk(frame, DESTINATION) == own.high
+        && low & own.mask == own.low
+        && to >> 32 != 0
+        && from >> 32 == to >> 32
+        && first.is_from_host()
+        && packet.is_simple()
+        && meta.is_plain();
+    let payload = usize::from(first.payload_len());
+    let fits = payload >= plain::least(first.protocol()) && payload <= head.len() - L4;
+    (ours && fits).then(|| [from, to].map(Key::from_number))
 }
 
 /// Authorizes a packet and writes link and IPv4 header over it; nothing of one
@@ -172,8 +154,8 @@ fn restore<P: Packet>(
         return None;
     }
     let (ab, cd, e) = first.restored(low as u32, key.vaddr(), fresh);
-    packet.trim_front(SHRINKING).ok()?;
-    let frame = packet.head_mut().first_chunk_mut::<IPV4_FRONT>()?;
+    let len = L3 + ipv4::HEADER_LEN + usize::from(first.payload_len());
+    let frame = packet.reshape(-(SHRINKING as isize), len).ok()?;
     let (link, rest) = frame.split_first_chunk_mut()?;
     let (net, transport) = rest.split_first_chunk_mut::<{ ipv4::HEADER_LEN }>()?;
     *link = receiver.link(Vaddr(low as u32));
@@ -184,6 +166,5 @@ fn restore<P: Packet>(
         let restored = plain::restore(first.protocol(), field, receiver.part + way.part);
         *transport.get_mut(at..)?.first_chunk_mut()? = restored;
     }
-    packet.truncate(L3 + ipv4::HEADER_LEN + usize::from(first.payload_len()));
     Some(receiver.port)
 }

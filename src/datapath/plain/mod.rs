@@ -25,6 +25,8 @@ pub use tables::Tables;
 
 use super::BURST;
 use super::trace::Stage;
+use crate::mapping::{Found, Key, NodeIndex};
+use crate::siit::plain::First;
 use crate::wire::{ethernet, ipv4, tcp};
 
 /// Which packets of a burst are not plain, a bit each.
@@ -57,6 +59,35 @@ impl Rest {
     #[inline(always)]
     pub fn is_empty(self) -> bool {
         self.0 == 0
+    }
+}
+
+/// What stage leaves to stage, packet by packet side by side. It is kept from
+/// burst to burst only because to clear it would take time: nothing is read
+/// that was not written for the same burst.
+#[derive(Debug)]
+pub struct Scratch {
+    /// One key a packet, or its two ends'.
+    keys: [Key; 2 * BURST],
+    found: [Found; 2 * BURST],
+    /// What the IPv6 headers of packets begin with.
+    firsts: [First; BURST],
+    senders: [NodeIndex; BURST],
+    paths: [u8; BURST],
+    /// Their places in the burst.
+    at: [u8; BURST],
+}
+
+impl Default for Scratch {
+    fn default() -> Scratch {
+        Scratch {
+            keys: [Key::new(0, 0); 2 * BURST],
+            found: [Found::NOTHING; 2 * BURST],
+            firsts: [First(0); BURST],
+            senders: [NodeIndex::MAX; BURST],
+            paths: [0; BURST],
+            at: [0; BURST],
+        }
     }
 }
 

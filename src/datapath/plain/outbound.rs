@@ -1,5 +1,6 @@
 //! Plain packets of nodes, to other hosts and to each other.
 
+use crate::arch::widest;
 use crate::mapping::{Found, Key, NodeIndex};
 use crate::packet::{Meta, Packet};
 use crate::siit::plain::{self, First};
@@ -10,32 +11,18 @@ use super::super::topology::{PATHS, PortRecord};
 use super::super::trace::Stage;
 use super::super::{BURST, Context, Results};
 use super::tables::{Door, Hop, Receiver, Sender, Tables, Way};
-use super::{IPV4_FRONT, Meter, Rest};
+use super::{IPV4_FRONT, Meter, Rest, Scratch};
 
 /// Where the IPv4 header begins, and what follows it.
 const L3: usize = ethernet::HEADER_LEN;
 const L4: usize = L3 + ipv4::HEADER_LEN;
 /// How much longer the network header becomes.
 const GROWTH: usize = ipv6::HEADER_LEN - ipv4::HEADER_LEN;
-/// As far as a packet is written.
-const IPV6_FRONT: usize = IPV4_FRONT + GROWTH;
 
-/// The packets that may be sent: what stage leaves to stage. Keys are apart, as
-/// the table is asked for them.
-struct Permitted<'t> {
-    n: usize,
-    keys: [Key; BURST],
-    ones: [One<'t>; BURST],
-}
-
-/// One of them.
-#[derive(Clone, Copy)]
-struct One<'t> {
-    /// What its IPv6 header begins with.
+/// What is kept of a packet that may be sent, its key apart.
+struct One {
     first: First,
-    sender: Option<&'t Sender>,
-    /// Its place in the burst.
-    at: u8,
+    sender: NodeIndex,
     path: u8,
 }
 
@@ -45,6 +32,7 @@ pub fn outbound<P: Packet, M: Meter>(
     cx: &Context<'_>,
     packets: &mut [P],
     metas: &[Meta],
+    scratch: &mut Scratch,
     results: &mut Results,
     meter: &mut M,
 ) -> Rest {
@@ -55,125 +43,122 @@ pub fn outbound<P: Packet, M: Meter>(
     let Some(port) = port else {
         return Rest::all(packets.len());
     };
-    let mut permitted = Permitted {
-        n: 0,
-        keys: [Key::new(0, 0); BURST],
-        ones: [One {
-            first: First(0),
-            sender: None,
-            at: 0,
-            path: 0,
-        }; BURST],
-    };
-    let mut rest = permit(cx.topology.plain(), port, packets, metas, &mut permitted);
-    let n = permitted.n.min(BURST);
+    let tables = cx.topology.plain();
+    let (mut rest, n) = widest(|| permit(tables, port, packets, metas, scratch));
     meter.passed(Stage::Authorize, n);
-    let mut found = [Found::NOTHING; BURST];
     cx.mappings
-        .resolve_burst(cx.pin, &permitted.keys[..n], &mut found[..n]);
+        .resolve_burst(cx.pin, &scratch.keys[..n], &mut scratch.found[..n]);
     meter.passed(Stage::Resolve, n);
-    rest.add_all(send(cx, packets, &permitted, &found[..n], results));
+    rest.add_all(widest(|| send(cx, packets, scratch, n, results)));
     meter.passed(Stage::Rewrite, n);
     rest
 }
 
-/// Parse, classify and authorize.
-#[inline(never)]
-fn permit<'t, P: Packet>(
-    tables: &'t Tables,
+/// Parse, classify and authorize. Returns what is not plain, and how many are.
+#[inline(always)]
+fn permit<P: Packet>(
+    tables: &Tables,
     port: (&Door, &PortRecord),
     packets: &[P],
     metas: &[Meta],
-    permitted: &mut Permitted<'t>,
-) -> Rest {
+    scratch: &mut Scratch,
+) -> (Rest, usize) {
     let mut rest = Rest::default();
     let mut n = 0;
-    for (i, (packet, meta)) in packets.iter().zip(metas).enumerate() {
+    for (i, (packet, meta)) in packets.iter().zip(metas).take(BURST).enumerate() {
         match examine(tables, port, packet, meta) {
             Some((key, one)) => {
-                permitted.keys[n % BURST] = key;
-                permitted.ones[n % BURST] = One { at: i as u8, ..one };
+                let k = n % BURST;
+                scratch.keys[k] = key;
+                scratch.firsts[k] = one.first;
+                scratch.senders[k] = one.sender;
+                scratch.paths[k] = one.path;
+                scratch.at[k] = i as u8;
                 n += 1;
             }
             None => rest.add(i),
         }
     }
-    permitted.n = n;
-    rest
+    (rest, n)
 }
 
 /// What is asked of the table for a plain packet, and what is kept of it.
 #[inline(always)]
-fn examine<'t, P: Packet>(
-    tables: &'t Tables,
+fn examine<P: Packet>(
+    tables: &Tables,
     (door, port): (&Door, &PortRecord),
     packet: &P,
     meta: &Meta,
-) -> Option<(Key, One<'t>)> {
+) -> Option<(Key, One)> {
     let head = packet.head();
     let frame = head.first_chunk::<IPV4_FRONT>()?;
-    let (ab, cd, dst) = (be64(frame, L3), be64(frame, L3 + 8), be32(frame, L3 + 16));
-    // Ethertype and the first byte of the header at once.
-    let kind = be32(frame, L3 - 2) >> 8;
-    let usual = kind == u32::from(ethernet::ethertype::IPV4) << 8 | 0x45;
+    let node = if door.many {
+        among(port, frame)?
+    } else {
+        door.node
+    };
+    let sender = tables.senders.get(node.index())?;
+    let raw = |at| u32::from_ne_bytes(chunk(frame, at));
+    let (src, dst) = (
+        raw(L3 + ipv4::field::SOURCE),
+        raw(L3 + ipv4::field::DESTINATION),
+    );
+    // The MAC of a neighbour ends with its address. No group is anybody's.
+    let theirs = sender.form.is_of(chunk(frame, 0))
+        && raw(2) == dst
+        && src == sender.source
+        && dst & sender.mask == sender.net
+        && frame[L3 + ipv4::field::DESTINATION] >> 4 != 0xe;
+    let (ab, cd) = (be64(frame, L3), be64(frame, L3 + 8));
     // Neither a fragment nor TTL 0.
-    let whole = (ab & 0x3fff == 0) & (cd >> 56 != 0);
-    let alone = packet.is_simple() & meta.is_plain();
-    if !(usual & whole & alone & plain::is_right(ab, cd, dst)) {
+    let whole = ab & 0x3fff == 0 && cd >> 56 != 0;
+    let alone = packet.is_simple() && meta.is_plain();
+    if !(theirs && whole && alone && plain::is_right(&chunk(frame, L3))) {
         return None;
     }
-    let (src, protocol) = (cd as u32, (cd >> 48) as u8);
+    let protocol = frame[L3 + ipv4::field::PROTOCOL];
     let payload = usize::from((ab >> 32) as u16).wrapping_sub(ipv4::HEADER_LEN);
     if payload > head.len() - L4 || payload < plain::least(protocol) {
         return None;
     }
-    let node = if be64(frame, 6) >> 16 & door.mask == door.mac {
-        door.node
-    } else {
-        among(door, port, frame)?
-    };
-    let sender = tables.senders.get(node.index())?;
-    let theirs = (sender.own as u32 == src)
-        & (sender.neighbors | u64::from(dst) == be64(frame, 0) >> 16)
-        & (dst & sender.mask == sender.net)
-        & (dst >> 28 != 0xe);
-    if !theirs {
-        return None;
-    }
-    let flow = flow::of(Vaddr(src), Vaddr(dst), protocol, be32(frame, L4));
+    let addresses = chunk(frame, L3 + ipv4::field::SOURCE);
+    let flow = flow::of(addresses, protocol, chunk(frame, L4));
     let one = One {
-        first: sender.form.first([ab, cd], flow::entropy(flow)),
-        sender: Some(sender),
-        at: 0,
+        first: sender.header.first([ab, cd], flow::entropy(flow)),
+        sender: node,
         path: (flow as usize % PATHS) as u8,
     };
-    let key = sender.own & !u64::from(u32::MAX) | u64::from(dst);
+    let key = sender.own & !u64::from(u32::MAX) | u64::from(u32::from_be(dst));
     Some((Key::from_number(key), one))
 }
 
 /// The sender behind a port of several.
 #[inline(never)]
-fn among(door: &Door, port: &PortRecord, frame: &[u8; IPV4_FRONT]) -> Option<NodeIndex> {
-    let link = ethernet::Header::parse(frame)?;
-    door.many.then(|| port.nodes.find(0, link.source))?
+fn among(port: &PortRecord, frame: &[u8; IPV4_FRONT]) -> Option<NodeIndex> {
+    port.nodes.find(0, ethernet::Header::parse(frame)?.source)
 }
 
 /// Resolve and rewrite; nothing of a packet that does not leave has changed.
-#[inline(never)]
+#[inline(always)]
 fn send<P: Packet>(
     cx: &Context<'_>,
     packets: &mut [P],
-    permitted: &Permitted<'_>,
-    found: &[Found],
+    scratch: &Scratch,
+    n: usize,
     results: &mut Results,
 ) -> Rest {
     let tables = cx.topology.plain();
     let mut rest = Rest::default();
-    let ones = permitted.ones.iter().zip(&permitted.keys);
-    for ((one, key), found) in ones.zip(found) {
-        let i = usize::from(one.at);
+    for k in 0..n.min(BURST) {
+        let i = usize::from(scratch.at[k]);
+        let one = One {
+            first: scratch.firsts[k],
+            sender: scratch.senders[k],
+            path: scratch.paths[k],
+        };
+        let found = (scratch.found[k], cx.seconds);
         let sent = match packets.get_mut(i) {
-            Some(packet) => send_one(tables, packet, *key, one, (*found, cx.seconds)),
+            Some(packet) => send_one(tables, packet, scratch.keys[k], one, found),
             None => None,
         };
         match sent {
@@ -190,7 +175,7 @@ fn send_one<P: Packet>(
     tables: &Tables,
     packet: &mut P,
     key: Key,
-    one: &One<'_>,
+    one: One,
     (found, now): (Found, u32),
 ) -> Option<u16> {
     let Some(host) = found.host_at(now) else {
@@ -198,9 +183,15 @@ fn send_one<P: Packet>(
         return to_neighbor(packet, tables.receivers.get(node.index())?, key, one.first);
     };
     let way = tables.ways.get(host.index())?;
-    let hop = way.hops[usize::from(one.path) % PATHS];
-    let hop = tables.hops.get(usize::from(hop))?;
-    to_host(packet, one.sender?, (way, hop), key, one.first)
+    let hop = match &way.hop {
+        Some(hop) => hop,
+        None => {
+            let hop = way.hops[usize::from(one.path) % PATHS];
+            tables.hops.get(usize::from(hop))?.as_ref()?
+        }
+    };
+    let sender = tables.senders.get(one.sender.index())?;
+    to_host(packet, sender, (way, hop), key, one.first)
 }
 
 /// Writes link and IPv6 header over a packet.
@@ -212,15 +203,15 @@ fn to_host<P: Packet>(
     key: Key,
     first: First,
 ) -> Option<u16> {
-    let protocol = first.protocol();
+    let (protocol, payload_len) = (first.protocol(), first.payload_len());
     let at = plain::checksum_at(protocol);
     let field = chunk(packet.head().first_chunk::<IPV4_FRONT>()?, L4 + at);
     let adjusts = sender.siit && !plain::is_absent(protocol, field);
-    if first.payload_len() > way.room || (plain::is_odd(field) && adjusts) {
+    if payload_len > way.room || (plain::is_odd(field) && adjusts) {
         return None;
     }
-    packet.prepend(GROWTH).ok()?;
-    let frame = packet.head_mut().first_chunk_mut::<IPV6_FRONT>()?;
+    let len = L3 + ipv6::HEADER_LEN + usize::from(payload_len);
+    let frame = packet.reshape(GROWTH as isize, len).ok()?;
     let (link, rest) = frame.split_first_chunk_mut()?;
     let (net, transport) = rest.split_first_chunk_mut::<{ ipv6::HEADER_LEN }>()?;
     *link = hop.link;
@@ -232,7 +223,6 @@ fn to_host<P: Packet>(
         let adjusted = plain::adjust(protocol, field, sender.part + way.part);
         *transport.get_mut(at..)?.first_chunk_mut()? = adjusted;
     }
-    packet.truncate(L3 + ipv6::HEADER_LEN + usize::from(first.payload_len()));
     Some(hop.port)
 }
 
@@ -249,9 +239,9 @@ fn to_neighbor<P: Packet>(
     if receiver.key != key.number() || total_len > receiver.room {
         return None;
     }
-    let frame = packet.head_mut().first_chunk_mut::<IPV4_FRONT>()?;
-    let source = Vaddr(be32(frame, L3 + ipv4::field::SOURCE));
-    *frame.first_chunk_mut()? = receiver.link(source);
-    packet.truncate(L3 + usize::from(total_len));
+    let frame = packet.reshape(0, L3 + usize::from(total_len)).ok()?;
+    let front = frame.first_chunk_mut::<L4>()?;
+    let source = Vaddr(be32(front, L3 + ipv4::field::SOURCE));
+    *front.first_chunk_mut()? = receiver.link(source);
     Some(receiver.port)
 }

@@ -22,7 +22,7 @@ pub struct Tables {
     pub(super) senders: Vec<Sender>,
     pub(super) receivers: Vec<Receiver>,
     pub(super) ways: Vec<Way>,
-    pub(super) hops: Vec<Hop>,
+    pub(super) hops: Vec<Option<Hop>>,
     pub(super) own: Own,
 }
 
@@ -38,7 +38,11 @@ impl Tables {
             senders: topology
                 .nodes
                 .iter()
-                .map(|node| Sender::of(node, vnet(node), topology.entropy.mask()))
+                .enumerate()
+                .map(|(index, node)| {
+                    let mac = known_mac(topology, index);
+                    Sender::of(node, vnet(node), mac, topology.entropy.mask())
+                })
                 .collect(),
             receivers: topology
                 .nodes
@@ -56,44 +60,61 @@ impl Tables {
     }
 }
 
-/// A MAC as a number; what stands behind it in its eight bytes is zero.
-pub(super) fn number(mac: Mac) -> u64 {
-    let [a, b, c, d, e, f] = mac.0;
-    u64::from_be_bytes([0, 0, a, b, c, d, e, f])
+/// The first sixteen bytes of a frame, of which some are known: both hardware
+/// addresses, the ethertype, and the version of what follows.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Form16 {
+    bytes: u128,
+    known: u128,
 }
 
-/// No MAC as [`number`] has it.
-const NO_MAC: u64 = u64::MAX;
+impl Form16 {
+    /// Which no frame has.
+    const NONE: Form16 = Form16 { bytes: 1, known: 0 };
+
+    fn new(bytes: [u8; 16], known: [u8; 16]) -> Form16 {
+        let known = u128::from_ne_bytes(known);
+        Form16 {
+            bytes: u128::from_ne_bytes(bytes) & known,
+            known,
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn is_of(&self, front: [u8; 16]) -> bool {
+        u128::from_ne_bytes(front) & self.known == self.bytes
+    }
+}
 
 /// A port that plain packets come in by.
 #[derive(Debug)]
 pub(super) struct Door {
-    /// The node behind a port of one: its MAC under `mask`, which leaves
-    /// nothing of one that is not given.
-    pub mac: u64,
-    pub mask: u64,
+    /// Of an uplink: what its frames begin with.
+    pub form: Form16,
+    /// The node behind it, if it is one; if there are several, see the
+    /// topology's port.
     pub node: NodeIndex,
-    /// Several nodes: see the topology's port.
     pub many: bool,
 }
 
 impl Door {
     fn of(port: &PortRecord, managed: bool) -> Door {
         let mut door = Door {
-            mac: NO_MAC,
-            mask: u64::MAX,
+            form: Form16::NONE,
             node: NodeIndex::MAX,
             many: false,
         };
         match &port.nodes {
-            PortNodes::Sole { vlan: 0, mac, node } if port.role == Role::Node => {
-                door.mask = if *mac == Mac::ZERO { 0 } else { u64::MAX };
-                door.mac = number(*mac);
-                door.node = *node;
-            }
+            PortNodes::Sole { vlan: 0, node, .. } if port.role == Role::Node => door.node = *node,
             PortNodes::Many(_) => door.many = port.role == Role::Node,
             _ if port.role == Role::Uplink && port.vlan.is_none() && managed => {
-                door.mac = number(port.mac);
+                let [a, b, c, d, e, f] = port.mac.0;
+                door.form = Form16::new(
+                    [a, b, c, d, e, f, 0, 0, 0, 0, 0, 0, 0x86, 0xdd, 0x60, 0],
+                    [
+                        255, 255, 255, 255, 255, 255, 0, 0, 0, 0, 0, 0, 255, 255, 0xf0, 0,
+                    ],
+                );
             }
             _ => {}
         }
@@ -105,25 +126,24 @@ impl Door {
 #[derive(Debug)]
 #[repr(align(64))]
 pub(super) struct Sender {
+    /// What its frames begin with: the MACs of its neighbours without their
+    /// addresses, its own if it is known, an IPv4 header without options.
+    pub form: Form16,
     /// Its vnet and address, as in a key.
     pub own: u64,
-    /// What the MACs of its neighbours begin with, as in [`number`]; no MAC
-    /// for a node that sends nothing plain.
-    pub neighbors: u64,
-    /// The range of its vnet.
+    /// Its address, and the range of its vnet, as they lie in a packet.
+    pub source: u32,
     pub net: u32,
     pub mask: u32,
-    pub form: Form,
     /// What its end adds to a checksum, if checksums are adjusted.
     pub part: u32,
-    pub siit: bool,
+    pub header: Form,
     pub saddr: [u8; 16],
+    pub siit: bool,
 }
 
-const _: () = assert!(size_of::<Sender>() == 64, "one line of the cache");
-
 impl Sender {
-    fn of(node: &NodeRecord, vnet: Option<&VnetRecord>, entropy: u16) -> Sender {
+    fn of(node: &NodeRecord, vnet: Option<&VnetRecord>, mac: Mac, entropy: u16) -> Sender {
         let (mode, dscp) = vnet.map_or_else(Default::default, |vnet| (vnet.mode, vnet.dscp));
         let tos = match dscp {
             Dscp::Copy => (0xff, 0),
@@ -133,23 +153,62 @@ impl Sender {
         // Of several ranges the first; packets to another one are not plain.
         let range = vnet.and_then(|vnet| vnet.prefixes.first());
         Sender {
-            own: key(node).number(),
-            neighbors: match vnet {
-                Some(_) => number(node.neighbors.member(Vaddr(0))),
-                None => NO_MAC,
+            form: match vnet {
+                Some(_) => front(node, mac),
+                None => Form16::NONE,
             },
-            net: range.map_or(0, |range| range.address.0),
-            mask: range.map_or(0, |range| Prefix4::mask(range.len)),
-            form: Form::new(mode, tos, entropy),
+            own: key(node).number(),
+            source: node.vaddr.0.to_be(),
+            net: range.map_or(0, |range| range.address.0).to_be(),
+            mask: range.map_or(0, |range| Prefix4::mask(range.len)).to_be(),
             part: plain::part(node.checksum_part),
-            siit: mode == Mode::Siit,
+            header: Form::new(mode, tos, entropy),
             saddr: (u128::from_be_bytes(node.saddr) | u128::from(node.vaddr.0)).to_be_bytes(),
+            siit: mode == Mode::Siit,
         }
+    }
+}
+
+/// What the frames of a node begin with, from the MAC that its port knows it
+/// by: zero is any.
+fn front(node: &NodeRecord, mac: Mac) -> Form16 {
+    let [to, also, ..] = node.neighbors.member(Vaddr(0)).0;
+    let [a, b, c, d, e, f] = mac.0;
+    let given = if mac == Mac::ZERO { 0 } else { 255 };
+    let g = given;
+    Form16::new(
+        [to, also, 0, 0, 0, 0, a, b, c, d, e, f, 0x08, 0x00, 0x45, 0],
+        [255, 255, 0, 0, 0, 0, g, g, g, g, g, g, 255, 255, 255, 0],
+    )
+}
+
+/// The MAC that the node's port knows it by; zero if it is alone there, and
+/// whichever it uses. Among several, who it is has been found by its MAC.
+fn known_mac(topology: &Topology, index: usize) -> Mac {
+    let nodes = topology
+        .nodes
+        .get(index)
+        .and_then(|node| topology.port(node.port))
+        .map(|port| &port.nodes);
+    match nodes {
+        Some(PortNodes::Sole { mac, node, .. }) if node.index() == index => *mac,
+        _ => Mac::ZERO,
     }
 }
 
 fn key(node: &NodeRecord) -> Key {
     Key::new(node.vni.0, node.vaddr.0)
+}
+
+/// What the MACs of a node's neighbours begin with, as a number.
+fn neighbors(node: &NodeRecord) -> u64 {
+    number(node.neighbors.member(Vaddr(0)))
+}
+
+/// A MAC as a number.
+fn number(mac: Mac) -> u64 {
+    let [a, b, c, d, e, f] = mac.0;
+    u64::from_be_bytes([0, 0, a, b, c, d, e, f])
 }
 
 /// A node, as packets are delivered to it.
@@ -160,7 +219,7 @@ pub(super) struct Receiver {
     pub key: u64,
     /// Its MAC as the first six of eight bytes.
     pub mac: u64,
-    /// What the MACs of its neighbours begin with, as in [`number`].
+    /// What the MACs of its neighbours begin with, as a number.
     pub neighbors: u64,
     pub part: u32,
     pub port: u16,
@@ -177,7 +236,7 @@ impl Receiver {
                 None => 0,
             },
             mac: ready.map_or(0, |(mac, _)| number(mac) << 16),
-            neighbors: number(node.neighbors.member(Vaddr(0))),
+            neighbors: neighbors(node),
             part: plain::part(node.checksum_part),
             port: node.port,
             room: ready.map_or(0, |(_, port)| port.mtu),
@@ -209,56 +268,54 @@ pub(super) struct Way {
     pub part: u32,
     /// The largest payload of IPv6 that passes in one piece.
     pub room: u16,
+    /// The next hop of all paths, of a host that has only one.
+    pub hop: Option<Hop>,
     /// Next hops by path; one that is none where plain packets cannot go.
     pub hops: [u16; PATHS],
 }
-
-const _: () = assert!(size_of::<Way>() == 64, "one line of the cache");
 
 impl Way {
     fn of(host: &HostRecord, hops: &[topology::Hop]) -> Way {
         let bits = host.locator.bits();
         let mtu = host.mtu.max(ipv6::MIN_MTU as u16);
-        let tagged = |hop: u16| {
-            hops.get(usize::from(hop))
-                .is_none_or(|hop| hop.link_len() != ethernet::HEADER_LEN)
-        };
+        let one = host.paths.iter().all(|hop| *hop == host.paths[0]);
+        let hop = |hop: u16| hops.get(usize::from(hop)).and_then(Hop::of);
         Way {
             high: ((bits >> 64) as u64).to_be_bytes(),
             low: bits as u64,
             part: plain::part(host.checksum_part),
             room: mtu - ipv6::HEADER_LEN as u16,
-            hops: host.paths.map(|hop| if tagged(hop) { NO_HOP } else { hop }),
+            hop: hop(host.paths[0]).filter(|_| one),
+            hops: host.paths.map(|path| hop(path).map_or(NO_HOP, |_| path)),
         }
     }
 }
 
 /// A next hop: the link header that leads to it.
-#[derive(Debug)]
-#[repr(align(16))]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Hop {
     pub link: [u8; ethernet::HEADER_LEN],
     pub port: u16,
 }
 
 impl Hop {
-    fn of(hop: &topology::Hop) -> Hop {
-        let mut link = [0; ethernet::HEADER_LEN + ethernet::TAG_LEN];
-        hop.write_link(&mut link);
-        let mut untagged = [0; ethernet::HEADER_LEN];
-        untagged.copy_from_slice(&link[..ethernet::HEADER_LEN]);
-        Hop {
-            link: untagged,
+    /// `None` for one with a tag.
+    fn of(hop: &topology::Hop) -> Option<Hop> {
+        let mut link = [0; ethernet::HEADER_LEN];
+        let untagged = hop.link_len() == link.len();
+        untagged.then(|| hop.write_link(&mut link))?;
+        Some(Hop {
+            link,
             port: hop.port,
-        }
+        })
     }
 }
 
 /// What tells packets for nodes of this host.
 #[derive(Debug, Default)]
 pub(super) struct Own {
-    /// The own locator.
-    pub high: u64,
+    /// The own locator, the upper half as it lies in a packet.
+    pub high: [u8; 8],
     pub low: u64,
     /// The bits of an address's lower half that are vni and address: a key.
     pub key: u64,
@@ -273,7 +330,7 @@ impl Own {
         let bits = topology.locator.map_or(0, |own| own.bits());
         let key = u64::from(topology.layout.max_vni()) << 32 | u64::from(u32::MAX);
         Own {
-            high: (bits >> 64) as u64,
+            high: ((bits >> 64) as u64).to_be_bytes(),
             low: bits as u64,
             key,
             mask: !key,
