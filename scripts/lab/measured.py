@@ -20,12 +20,19 @@ YARDSTICK = "testpmd-5tswap"
 
 @dataclass
 class Reading:
-    """One round of one row."""
+    """One round of one row. `busy` is the part of its core that the program
+    itself kept busy, 1 for whatever polls; `share` is what it got of the time
+    that it could have used, less when somebody else was there."""
 
     pps: float
     lost: int = 0
     share: float = 1.0
     extra: dict = None
+    busy: float = 1.0
+
+    def cycles(self, hertz):
+        """TSC cycles that a packet took of the core."""
+        return hertz * self.busy / self.pps
 
 
 class Skip(Exception):

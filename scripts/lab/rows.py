@@ -21,7 +21,8 @@ from .measured import (
     read,
     running,
 )
-from .relay_rows import RELAY_4, RELAY_6, RelayRow, TaygaRow
+from .peer_rows import OvsRow, TaygaRow
+from .relay_rows import RELAY_4, RELAY_6, RelayRow
 
 __all__ = ["CORE", "Files", "QUICK", "ROWS", "Reading", "Skip", "YARDSTICK"]
 
@@ -268,8 +269,8 @@ ROWS = {
     "workers-2v1": TwoWorkers(),
     "updates-100k": WeftRow(OUT_1M, "testpmd-5tswap-1m", updates=100_000),
     "updates-1m": WeftRow(OUT_1M, "testpmd-5tswap-1m", updates=1_000_000),
-    "ovs-vxlan6-1k": Absent("OVS-DPDK is not driven by this script yet"),
-    "tayga-1k": TaygaRow(),
+    "ovs-vxlan6-1k": OvsRow(OUT_1K, YARDSTICK, ROUTER),
+    "tayga-1k": TaygaRow(RELAY_4, "testpmd-5tswap-relay4"),
 }
 
 QUICK = [
