@@ -119,10 +119,10 @@ class Files:
 class TestpmdRow:
     """testpmd between the same devices on the same frames."""
 
-    def __init__(self, mode, stream):
+    def __init__(self, mode, stream, yardstick=None):
         self.mode = mode
         self.stream = stream
-        self.yardstick = None
+        self.yardstick = yardstick
 
     def run(self, files, settings):
         capture = files.capture(self.stream)

@@ -24,9 +24,11 @@ from .measured import (
 from .peer_rows import OvsRow, TaygaRow
 from .relay_rows import RELAY_4, RELAY_6, RelayRow
 
-__all__ = ["CORE", "Files", "QUICK", "ROWS", "Reading", "Skip", "YARDSTICK"]
+__all__ = ["CORE", "Files", "QUICK", "ROWS", "Reading", "Skip", "YARDSTICK", "in_turn"]
 
 ROUTER = "2001:db8:ffff:a::ff"
+# In none of the frames.
+UNSEEN = "10.255.255.254"
 
 OUT_1K = Stream("outbound", 1 << 10, 1 << 10)
 OUT_64K = Stream("outbound", 1 << 16, 1 << 16)
@@ -41,14 +43,18 @@ LOCAL_1K_C = Stream("local", 1 << 10, 1 << 10, node="C", first=1 << 16)
 
 class WeftRow:
     """One appliance, one worker, in one direction. With `handoff` the frames
-    leave by a port of a second worker, on core 0."""
+    leave by a port of a second worker, on core 0; `observed` by a trace that
+    looks at every packet and wants none of them."""
 
-    def __init__(self, stream, yardstick, mode="siit", updates=0, handoff=False):
+    def __init__(
+        self, stream, yardstick, mode="siit", updates=0, handoff=False, observed=False
+    ):
         self.stream = stream
         self.yardstick = yardstick
         self.mode = mode
         self.updates = updates
         self.handoff = handoff
+        self.observed = observed
 
     def config(self, files):
         """The receiving port is a capture, the sending one a sink; what is
@@ -80,6 +86,9 @@ class WeftRow:
         entries = 0 if self.stream.kind == "local" else self.stream.entries
         with running(self.config(files), settings, files, entries) as (appliance, extra):
             with appliance.control(access="ro") as client:
+                if self.observed:
+                    # It lasts as long as the connection.
+                    client.call("trace.start", filter={"address": UNSEEN}, count=1)
                 reading = read(appliance, client, settings.seconds)
                 if self.updates:
                     reading = self.with_updates(appliance, client, settings, reading, extra)
@@ -117,7 +126,8 @@ class TwoWorkers:
         kept = both.pps / sum(reading.pps for reading in alone)
         other = [self.testpmd(settings, captures[0], core) for core in (0, CORE)]
         together = self.testpmd(settings, captures, None)
-        both.extra = {"kept": kept, "yardstick_kept": together / sum(other)}
+        theirs = together / sum(other)
+        both.extra = {"kept": kept, "yardstick_kept": theirs, "kept_less": theirs - kept}
         return both
 
     def weft(self, files, settings, captures, cores):
@@ -236,9 +246,14 @@ class FloorRow:
         return Reading(float(done.stdout.split()[0]))
 
 
+# A row is anything with `yardstick` (the name of the row with the same frames,
+# or None), `stream` (None if it is not one of those above) and
+# `run(files, settings)`, which gives a Reading or raises Skip with the reason.
+# It runs once a round; figures of its own go into the reading's `extra`. Rows
+# that need generators of their own have modules of their own, as peers do.
 ROWS = {
-    "testpmd-io": TestpmdRow("io", OUT_1K),
-    "testpmd-macswap": TestpmdRow("macswap", OUT_1K),
+    "testpmd-io": TestpmdRow("io", OUT_1K, YARDSTICK),
+    "testpmd-macswap": TestpmdRow("macswap", OUT_1K, YARDSTICK),
     YARDSTICK: TestpmdRow("5tswap", OUT_1K),
     # Yardsticks of other frames: of a million, of all that 8 M keys draw, of
     # 512 bytes, of the table of 64 k, as they come from the substrate, and to
@@ -263,6 +278,7 @@ ROWS = {
     "relay-4to6-1k": RelayRow(RELAY_4, "testpmd-5tswap-relay4"),
     "relay-6to4-1k": RelayRow(RELAY_6, "testpmd-5tswap-relay6"),
     "local-1k": WeftRow(LOCAL_1K, YARDSTICK),
+    "observed-1k": WeftRow(OUT_1K, YARDSTICK, observed=True),
     "handoff-inbound": WeftRow(IN_1K, "testpmd-5tswap-inbound", handoff=True),
     "handoff-local": WeftRow(LOCAL_1K, YARDSTICK, handoff=True),
     "routed-16x1k": Absent("this version has no emulated routers"),
@@ -281,3 +297,13 @@ QUICK = [
     and not getattr(row, "handoff", False)
     and row.stream in (OUT_1K, IN_1K, LOCAL_1K, RELAY_4, RELAY_6)
 ]
+
+
+def in_turn(names):
+    """The order of a round: every yardstick right before the rows that are held
+    against it, so that as little time as can be lies between."""
+    order = []
+    for name in names:
+        users = [other for other in names if ROWS[other].yardstick == name]
+        order += [name, *users] if users else []
+    return order + [name for name in names if name not in order]
