@@ -46,8 +46,8 @@ def conf(own4, own6, pool6, eams, directory):
 class Tayga:
     """One tayga in a namespace, with its tun device up."""
 
-    def __init__(self, net, short, directory, own4, own6, pool6, eams, mtu=1500, cpu=None):
-        self.net, self.short, self.mtu, self.cpu = net, short, mtu, cpu
+    def __init__(self, net, short, directory, own4, own6, pool6, eams, mtu=1500, cpu=None, queue=4096):
+        self.net, self.short, self.mtu, self.cpu, self.queue = net, short, mtu, cpu, queue
         self.file = os.path.join(directory, "tayga.conf")
         self.process = None
         with open(self.file, "w", encoding="ascii") as file:
@@ -58,7 +58,8 @@ class Tayga:
         pinned = ["taskset", "-c", str(self.cpu)] if self.cpu is not None else []
         # The device is made first: tayga takes its MTU at the start.
         self.net.exec(self.short, program(), "--mktun", "-c", self.file)
-        self.net.ip(self.short, "link", "set", TUN, "mtu", str(self.mtu), "txqueuelen", "4096")
+        settings = "mtu", str(self.mtu), "txqueuelen", str(self.queue)
+        self.net.ip(self.short, "link", "set", TUN, *settings)
         self.net.ip(self.short, "link", "set", TUN, "up")
         self.process = Process([*base, *pinned, program(), "-d", "-c", self.file])
         carrier = f"/sys/class/net/{TUN}/carrier"
