@@ -58,7 +58,7 @@ class Ovs:
     def call(self, *command, text=None):
         """Runs one of its tools; what it prints."""
         done = subprocess.run(
-            command, capture_output=True, text=True, check=False, env=self.env, input=text, timeout=30
+            command, input=text, env=self.env, capture_output=True, text=True, check=False, timeout=30
         )
         if done.returncode:
             raise RuntimeError(f"{' '.join(command[:3])}: {done.stderr.strip()}")

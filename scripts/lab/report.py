@@ -112,8 +112,8 @@ def line(row):
 
 def table(report):
     """The report for people."""
-    head = f"\n{'row':<26} {'Mpps':>8} {'cycles (min, max)':>22} {'ratio (min, max)':>22} {'lost':>6}"
-    lines = [f"{head}  bar"]
+    heads = f"{'cycles (min, max)':>22} {'ratio (min, max)':>22} {'lost':>6}  bar"
+    lines = [f"\n{'row':<26} {'Mpps':>8} {heads}"]
     lines += [line(row) for row in report["rows"]]
     for row in report["rows"]:
         for key in ("kept", "yardstick_kept", "updates_per_second", "busy"):

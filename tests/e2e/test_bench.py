@@ -64,7 +64,8 @@ class Report(unittest.TestCase):
 
     def test_a_skipped_row_says_why(self):
         whole = made({}, {"routed-16x1k": "no routers", "local-1k": "no hands"})
-        self.assertEqual(row(whole, "routed-16x1k"), {"name": "routed-16x1k", "skipped": "no routers"})
+        skipped = {"name": "routed-16x1k", "skipped": "no routers"}
+        self.assertEqual(row(whole, "routed-16x1k"), skipped)
         # Only what has a bar is missed.
         self.assertEqual(report.faults(whole), ["local-1k: not measured: no hands"])
         self.assertIn("skipped: no routers", report.table(whole | {"machine": MACHINE}))

@@ -108,7 +108,10 @@ class Scripts(unittest.TestCase):
             self.assertNotIn("rate", [call[2] for call in calls if call[0] == "set"])
 
     def test_what_pktgen_counted_is_written(self):
-        shapes = "{[0]={curr={opackets=5,ipackets=0},sizes={runt=0}},[1]={curr={opackets=0,ipackets=4}},n=2}"
+        shapes = (
+            "{[0]={curr={opackets=5,ipackets=0},sizes={runt=0}},"
+            "[1]={curr={opackets=0,ipackets=4}},n=2}"
+        )
         with tempfile.TemporaryDirectory() as directory:
             path = os.path.join(directory, "stats.json")
             done, calls = script("run.lua", shapes, WEFT_STATS=path, WEFT_DIRECTION="outbound")
@@ -149,8 +152,9 @@ class Crosscheck(unittest.TestCase):
         self.addCleanup(self.weft.stop)
         ready = lambda: os.path.exists(self.path("weft.sock"))  # noqa: E731
         self.assertTrue(eventually(ready, 20.0), self.weft.tail())
+        load = ["mapping", "load", self.path("mappings.csv"), "-s", self.path("weft.sock")]
         done = subprocess.run(
-            [weft.binary(), "mapping", "load", self.path("mappings.csv"), "-s", self.path("weft.sock")],
+            [weft.binary(), *load],
             capture_output=True, text=True, check=False,
         )
         self.assertEqual(done.returncode, 0, done.stderr)
