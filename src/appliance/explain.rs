@@ -51,6 +51,7 @@ impl Plant {
             port,
             // A device takes the tag off, or does not; here it did.
             vlan: topology.port(port).and_then(|port| port.vlan).unwrap_or(0),
+            ..Meta::default()
         };
         let packets = std::slice::from_mut(&mut packet);
         let results = datapath::walk(&cx, packets, &[meta], &mut recorder);

@@ -24,7 +24,7 @@ use super::record::{Record, Recorder};
 use super::rewrite::Cut;
 use super::trace::{self, Tracer};
 use super::wiring::{Notice, Punted};
-use super::{BURST, Context, Drop, Exit, Outcome, Party, Punt, cut, relay, translate};
+use super::{BURST, Context, Drop, Exit, Outcome, Party, Punt, cut, offload, relay, translate};
 
 /// How often waiting packets are tried again.
 const RETRY: Duration = Duration::from_millis(1);
@@ -279,6 +279,21 @@ impl<Io: Port, Po: Pool<Packet = Io::Packet>> Lane<Io, Po> {
             ..*cx
         };
         self.fresh.advance(1);
+        held.meta.offload = offload::before_walk(&mut held.packet, held.meta.offload);
+        let result = self.walk_held(cx, held, ended, now);
+        if let Err(Exit::Hold { .. }) = result {
+            offload::after_walk(&mut held.packet, held.meta.offload);
+        }
+        result
+    }
+
+    fn walk_held(
+        &mut self,
+        cx: &Context<'_>,
+        held: &mut Held<Io::Packet>,
+        ended: bool,
+        now: u64,
+    ) -> Result<Outcome, Exit> {
         let (packet, metas) = (std::slice::from_mut(&mut held.packet), &[held.meta]);
         if cx.topology.watch.is_empty() {
             return walk(cx, packet, metas, &mut trace::Off).get(0);

@@ -93,6 +93,14 @@ worker_counters! {
     options_removed,
     /// Packets sent in pieces because they were larger than the path takes.
     fragmented,
+    /// TCP packets that were left to be cut and were cut here.
+    segmented,
+    /// TCP packets that were left to be cut and that the sending device cuts.
+    segments_left,
+    /// Partial checksums that were completed here.
+    checksums_completed,
+    /// Partial checksums that the sending device completes.
+    checksums_left,
     /// Dropped packets whose sender was to be told by ICMP.
     refused,
     /// Rounds of the worker's loop; stands still when the worker hangs.

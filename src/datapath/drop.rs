@@ -87,6 +87,11 @@ drops! {
     /// ICMP error about an ICMP error.
     InnerError => "inner_error",
 
+    /// UDP datagram that its sender left to be cut (UFO, USO): nobody does.
+    UdpSegmentation => "udp_segmentation",
+    /// Packet left to be cut that is no whole TCP packet, or makes more than 1,024 segments.
+    BadSegmentation => "bad_segmentation",
+
     // classify
     /// IPv6 from a node, or on a relay's IPv4 side: neither carries it.
     EthertypeIpv6 => "ethertype_ipv6",
@@ -160,6 +165,8 @@ drops! {
     NoBuffer => "no_buffer",
 
     // tx
+    /// The device would not cut this packet into segments.
+    OffloadRefused => "offload_refused",
     /// The port's transmit queue is full.
     TxFull => "tx_full",
     /// The ring to the worker that owns the port is full.

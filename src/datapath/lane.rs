@@ -90,21 +90,15 @@ impl<Io: Port, Po: Pool<Packet = Io::Packet>> Lane<Io, Po> {
         if cx.topology.learning {
             self.learn(cx, burst, now);
         }
+        if burst.unfinished {
+            self.receive_unfinished(cx, burst, now);
+            return n;
+        }
         let cx = &Context {
             fresh: self.fresh,
             ..*cx
         };
-        let results = if cx.topology.watch.is_empty() {
-            walk_plain(
-                cx,
-                &mut burst.packets,
-                &burst.metas,
-                &mut self.scratch,
-                &mut (),
-            )
-        } else {
-            self.walk_watched(cx, burst, now)
-        };
+        let results = self.walk_any(cx, burst, now);
         self.fresh.advance(n);
         self.finish(cx, burst, &results, now);
         n
@@ -135,6 +129,22 @@ impl<Io: Port, Po: Pool<Packet = Io::Packet>> Lane<Io, Po> {
         burst.metas.clear();
     }
 
+    /// The walk, seen by whoever watches.
+    #[inline(always)]
+    pub(super) fn walk_any(
+        &mut self,
+        cx: &Context<'_>,
+        burst: &mut Burst<Io::Packet>,
+        now: u64,
+    ) -> Results {
+        if cx.topology.watch.is_empty() {
+            let scratch = &mut self.scratch;
+            walk_plain(cx, &mut burst.packets, &burst.metas, scratch, &mut ())
+        } else {
+            self.walk_watched(cx, burst, now)
+        }
+    }
+
     #[cold]
     fn walk_watched(
         &mut self,
@@ -163,6 +173,9 @@ impl<Io: Port, Po: Pool<Packet = Io::Packet>> Lane<Io, Po> {
         result: Result<Outcome, Exit>,
         now: u64,
     ) {
+        if !meta.offload.is_none() {
+            return self.apply_unfinished(cx, packet, meta, result, now);
+        }
         match result {
             Ok(Outcome::Send {
                 port,

@@ -1,17 +1,19 @@
 //! A packet in plain memory: for tests, benches and `explain`.
 
-use super::{HEADROOM, NoRoom, Packet};
+use super::{HEADROOM, NoRoom, Packet, Request};
 
 /// One segment in a vector, with headroom.
 #[derive(Debug, Clone)]
 pub struct Buffer {
     bytes: Vec<u8>,
     start: usize,
-    /// Bytes that lie in a further segment; only to show the walk such packets.
+    /// Where the first segment ends, if there are two; only to show the walk
+    /// such packets.
     split_at: Option<usize>,
     /// Somebody else holds it too; only to show the walk such packets.
     shared: bool,
     limit: usize,
+    request: Option<Request>,
 }
 
 impl Buffer {
@@ -29,7 +31,21 @@ impl Buffer {
             split_at: None,
             shared: false,
             limit: Buffer::ROOM.max(HEADROOM + frame.len()),
+            request: None,
         }
+    }
+
+    /// An empty one with less room, headroom included.
+    pub fn limited(limit: usize) -> Buffer {
+        Buffer {
+            limit,
+            ..Buffer::new(&[])
+        }
+    }
+
+    /// What the sending device is asked to do.
+    pub fn requested(&self) -> Option<Request> {
+        self.request
     }
 
     /// A packet whose first segment ends after `at` bytes.
@@ -67,6 +83,7 @@ impl Buffer {
         self.start = HEADROOM;
         self.split_at = None;
         self.shared = false;
+        self.request = None;
     }
 }
 
@@ -117,6 +134,20 @@ impl Packet for Buffer {
             return Err(NoRoom);
         }
         self.bytes.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn linearise(&mut self) -> Result<(), NoRoom> {
+        // As in an mbuf, where the first segment must have room for all.
+        if self.bytes.len() > self.limit.min(Buffer::ROOM) {
+            return Err(NoRoom);
+        }
+        self.split_at = None;
+        Ok(())
+    }
+
+    fn request(&mut self, request: Option<&Request>) -> Result<(), NoRoom> {
+        self.request = request.copied();
         Ok(())
     }
 }

@@ -6,9 +6,11 @@
 
 mod memory;
 mod meta;
+mod request;
 
 pub use memory::Buffer;
-pub use meta::Meta;
+pub use meta::{Meta, Offload};
+pub use request::{Request, Segments, Transport};
 
 /// Room that every packet has in front of its first byte when it is received:
 /// enough for the 28 bytes by which a fragment grows and a VLAN tag.
@@ -76,6 +78,43 @@ pub trait Packet: Sized {
 
     /// Appends bytes to a packet of one segment.
     fn append(&mut self, bytes: &[u8]) -> Result<(), NoRoom>;
+
+    /// Shows the bytes from `offset` on, `len` of them or as many as there
+    /// are, in as many parts as they lie in.
+    fn visit(&self, offset: usize, len: usize, mut see: impl FnMut(&[u8])) {
+        let end = offset.saturating_add(len).min(self.total_len());
+        let (mut at, mut chunk) = (offset, [0; 512]);
+        while at < end {
+            let n = self.copy_out(at, &mut chunk[..(end - at).min(512)]);
+            if n == 0 {
+                return;
+            }
+            see(&chunk[..n]);
+            at += n;
+        }
+    }
+
+    /// In how many segments of memory it lies.
+    fn parts(&self) -> usize {
+        1 + usize::from(self.total_len() > self.head().len())
+    }
+
+    /// Brings all bytes into the first segment, if it has room.
+    fn linearise(&mut self) -> Result<(), NoRoom> {
+        match self.total_len() > self.head().len() {
+            true => Err(NoRoom),
+            false => Ok(()),
+        }
+    }
+
+    /// Asks the device that sends the packet for something, or for nothing
+    /// any more. A packet that cannot carry a request refuses it.
+    fn request(&mut self, request: Option<&Request>) -> Result<(), NoRoom> {
+        match request {
+            Some(_) => Err(NoRoom),
+            None => Ok(()),
+        }
+    }
 
     /// Brings what the device will read into the cache.
     fn prefetch(&self) {}

@@ -2,14 +2,15 @@
 //! packets and queues.
 
 use arrayvec::ArrayVec;
+use dpdk::mbuf::{L3, L4, RxChecksum, TxChecksums};
 use dpdk::mempool::Mempool;
 use dpdk::port::{RxQueue, TxQueue};
 
 pub use dpdk::Mbuf;
 
-use crate::packet::{Meta, NoRoom, Packet};
+use crate::packet::{Meta, NoRoom, Offload, Packet, Request, Transport};
 
-use super::{BURST, Burst, Pool, Port};
+use super::{BURST, Burst, Capabilities, Pool, Port, Refused};
 
 impl Packet for Mbuf {
     #[inline]
@@ -81,6 +82,53 @@ impl Packet for Mbuf {
         Ok(())
     }
 
+    fn visit(&self, offset: usize, len: usize, mut see: impl FnMut(&[u8])) {
+        let (mut skip, mut left) = (offset, len);
+        for segment in self.segments() {
+            let bytes = segment.get(skip..).unwrap_or(&[]);
+            skip = skip.saturating_sub(segment.len());
+            let bytes = &bytes[..bytes.len().min(left)];
+            left -= bytes.len();
+            if !bytes.is_empty() {
+                see(bytes);
+            }
+        }
+    }
+
+    fn parts(&self) -> usize {
+        usize::from(self.nb_segs())
+    }
+
+    fn linearise(&mut self) -> Result<(), NoRoom> {
+        Mbuf::linearise(self).map_err(|_| NoRoom)
+    }
+
+    fn request(&mut self, request: Option<&Request>) -> Result<(), NoRoom> {
+        let Some(request) = request else {
+            self.clear_offloads();
+            return Ok(());
+        };
+        self.set_tx_checksums(&TxChecksums {
+            l2_len: request.l2_len,
+            l3_len: request.l3_len,
+            l3: match request.ipv6 {
+                true => L3::Ipv6,
+                // Only of a packet that is cut is it not there already.
+                false => L3::Ipv4 {
+                    checksum: request.cut.is_some(),
+                },
+            },
+            l4: match request.transport {
+                Transport::Tcp => L4::Tcp,
+                Transport::Udp => L4::Udp,
+            },
+        });
+        if let Some(cut) = request.cut {
+            self.set_tso(cut.l4_len, cut.size.get());
+        }
+        Ok(())
+    }
+
     #[inline]
     fn prefetch(&self) {
         self.prefetch_data();
@@ -94,11 +142,26 @@ pub struct DpdkPort {
     rx: Vec<RxQueue>,
     turn: usize,
     tx: Option<TxQueue>,
+    capabilities: Capabilities,
+    /// Whether the device may deliver packets that are not finished, or that
+    /// lie in several segments: of all others nobody asks.
+    unfinished: bool,
 }
 
 impl DpdkPort {
-    pub fn new(rx: Vec<RxQueue>, tx: Option<TxQueue>) -> DpdkPort {
-        DpdkPort { rx, turn: 0, tx }
+    pub fn new(
+        rx: Vec<RxQueue>,
+        tx: Option<TxQueue>,
+        capabilities: Capabilities,
+        unfinished: bool,
+    ) -> DpdkPort {
+        DpdkPort {
+            rx,
+            turn: 0,
+            tx,
+            capabilities,
+            unfinished,
+        }
     }
 }
 
@@ -121,6 +184,7 @@ impl Port for DpdkPort {
             packet.prefetch_data();
         }
         into.metas.extend(into.packets.iter().map(meta));
+        into.unfinished = self.unfinished && mark(into);
         n
     }
 
@@ -129,6 +193,18 @@ impl Port for DpdkPort {
         match &mut self.tx {
             Some(queue) => queue.tx_burst(packets),
             None => 0,
+        }
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.capabilities
+    }
+
+    fn prepare(&mut self, packet: &mut Mbuf) -> Result<(), Refused> {
+        let queue = self.tx.as_mut().ok_or(Refused)?;
+        match queue.prepare(std::slice::from_mut(packet)) {
+            1 => Ok(()),
+            _ => Err(Refused),
         }
     }
 
@@ -146,7 +222,35 @@ fn meta(packet: &Mbuf) -> Meta {
     Meta {
         port: 0,
         vlan: packet.stripped_vlan().map_or(0, |tci| tci & 0xfff),
+        offload: Offload::NONE,
     }
+}
+
+/// Notes what is left to be done; whether there is anything.
+fn mark(burst: &mut Burst<Mbuf>) -> bool {
+    let mut unfinished = false;
+    for (packet, meta) in burst.packets.iter().zip(&mut burst.metas) {
+        meta.offload = left_undone(packet);
+        unfinished |= !meta.offload.is_none();
+    }
+    unfinished
+}
+
+#[inline]
+fn left_undone(packet: &Mbuf) -> Offload {
+    let mut left = match packet.rx_gso_size() {
+        // A device that put finished packets together says no size, or one
+        // that the packet does not exceed.
+        Some(size) if size != 0 => Offload::to_be_cut(size),
+        _ => Offload::NONE,
+    };
+    if packet.rx_l4_checksum() == RxChecksum::None {
+        left = left.and(Offload::PARTIAL);
+    }
+    if packet.nb_segs() > 1 {
+        left = left.and(Offload::SCATTERED);
+    }
+    left
 }
 
 /// A pool of mbufs.

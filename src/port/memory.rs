@@ -1,4 +1,7 @@
-//! Ports in memory: two queues, and a far end that a test holds.
+//! Ports in memory: two queues, and a far end that a test holds. Of a network
+//! card they have what a test gives them ([`Wire::with`]), and no more.
+
+mod card;
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,12 +10,13 @@ use arrayvec::ArrayVec;
 
 use crate::packet::{Buffer, Meta};
 
-use super::{BURST, Burst, Pool, Port};
+use super::{BURST, Burst, Capabilities, Pool, Port, Refused};
 
 /// What a test holds of a memory port: the far end of the wire.
 #[derive(Debug, Clone, Default)]
 pub struct Wire {
     queues: Arc<Mutex<Queues>>,
+    capabilities: Capabilities,
 }
 
 #[derive(Debug, Default)]
@@ -21,11 +25,29 @@ struct Queues {
     from_port: VecDeque<Buffer>,
     /// How many packets the port still takes; unlimited when absent.
     room: Option<usize>,
+    /// Packets that the card was given and should not have been.
+    misused: usize,
+    /// The card's driver takes no requests, whatever the card can do.
+    refusing: bool,
 }
 
 impl Wire {
     pub fn new() -> Wire {
         Wire::default()
+    }
+
+    /// The wire of a card that does this and refuses everything else.
+    pub fn with(capabilities: Capabilities) -> Wire {
+        Wire {
+            capabilities,
+            ..Wire::default()
+        }
+    }
+
+    /// Packets that were sent and ask for what the card cannot do, or ask for
+    /// it wrongly: a real one would send rubbish, or stand still.
+    pub fn misused(&self) -> usize {
+        self.queues().misused
     }
 
     fn queues(&self) -> MutexGuard<'_, Queues> {
@@ -47,6 +69,12 @@ impl Wire {
             .from_port
             .pop_front()
             .map(|packet| packet.frame().to_vec())
+    }
+
+    /// Makes the card's driver refuse every request, as for a packet beyond
+    /// its limits.
+    pub fn refuse_requests(&self) {
+        self.queues().refusing = true;
     }
 
     /// Makes the port refuse to send more than `n` further packets.
@@ -112,6 +140,7 @@ impl Port for MemoryPort {
             into.packets.push(packet);
             into.metas.push(meta);
         }
+        into.unfinished = into.metas.iter().any(|meta| !meta.offload.is_none());
         into.packets.len()
     }
 
@@ -121,8 +150,28 @@ impl Port for MemoryPort {
         if let Some(room) = &mut queues.room {
             *room -= n;
         }
-        queues.from_port.extend(packets.drain(..n));
+        for packet in packets.drain(..n) {
+            match card::send(&packet, &self.wire.capabilities) {
+                Ok(None) => queues.from_port.push_back(packet),
+                Ok(Some(frames)) => {
+                    let frames = frames.iter().map(|frame| Buffer::new(frame));
+                    queues.from_port.extend(frames);
+                }
+                Err(Refused) => queues.misused += 1,
+            }
+        }
         n
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.wire.capabilities
+    }
+
+    fn prepare(&mut self, packet: &mut Buffer) -> Result<(), Refused> {
+        match self.wire.queues().refusing {
+            true => Err(Refused),
+            false => card::send(packet, &self.wire.capabilities).map(drop),
+        }
     }
 
     fn receives(&self) -> bool {

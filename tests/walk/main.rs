@@ -8,6 +8,7 @@ mod drops;
 mod garbage;
 mod holds;
 mod isolation;
+mod offload;
 mod plain;
 mod punts;
 mod relay;

@@ -1,7 +1,7 @@
 //! The relay as workers run it: every reason for which it drops, pieces of what
 //! is too large, and what control is told.
 
-use weft::datapath::topology::{RelayRecord, Topology};
+use weft::datapath::topology::{Hop, RelayRecord, Topology};
 use weft::datapath::wiring::Notice;
 use weft::datapath::{Drop, Punt};
 use weft::model::{Eam, IcmpRate, Role};
@@ -9,7 +9,7 @@ use weft::siit::address_map::{AddressMap, AddressRules};
 use weft::siit::rfc6052::Pool6;
 use weft::siit::rfc7757::Eams;
 use weft::siit::rfc7915::{ClassRule, Hairpin, Reply, Rules, UdpZero};
-use weft::wire::{Mac, Saddr, Vaddr};
+use weft::wire::{Mac, Saddr, Vaddr, ethernet};
 
 use crate::common::frames::*;
 use crate::common::topology::{hop, port};
@@ -30,7 +30,7 @@ fn saddr(text: &str) -> Saddr {
 
 /// 198.51.100.1 is 2001:db8:beef::1, all else lies in 2001:db8:64::/96, and
 /// 10/8 is denied.
-fn setup(udp_zero: UdpZero, icmp_rate: IcmpRate) -> Setup {
+pub(crate) fn setup(udp_zero: UdpZero, icmp_rate: IcmpRate) -> Setup {
     let rules = Rules {
         traffic_class: ClassRule::Copy,
         tos: ClassRule::Copy,
@@ -53,9 +53,16 @@ fn setup(udp_zero: UdpZero, icmp_rate: IcmpRate) -> Setup {
         own6: Some(saddr("2001:db8:6::1")),
         ..AddressRules::default()
     };
-    let mut out4 = hop(OURS, ROUTER, None);
-    let mut out6 = out4.clone();
-    (out4.port, out6.port) = (V4, V6);
+    let mut out6 = hop(OURS, ROUTER, None);
+    out6.port = V6;
+    let link = ethernet::Header {
+        destination: ROUTER,
+        source: OURS,
+        vlan: None,
+        ethertype: ethernet::ethertype::IPV4,
+        len: 0,
+    };
+    let out4 = Hop::new(V4, "fe80::1".parse().unwrap(), &link);
     let relay = RelayRecord {
         uncut6: 1280,
         rules,

@@ -21,6 +21,9 @@ pub struct DeviceInfo {
     pub rx_descriptors: (u16, u16),
     /// Least and most descriptors of a transmit queue.
     pub tx_descriptors: (u16, u16),
+    /// Most segments of memory that a packet to send may lie in; 0 if it does
+    /// not say.
+    pub tx_segments: u16,
     pub min_mtu: u16,
     pub max_mtu: u16,
     pub rx_offloads: RxOffloads,
@@ -73,6 +76,7 @@ impl Port {
             max_tx_queues: info.max_tx_queues,
             rx_descriptors: (info.rx_desc_lim.nb_min, info.rx_desc_lim.nb_max),
             tx_descriptors: (info.tx_desc_lim.nb_min, info.tx_desc_lim.nb_max),
+            tx_segments: info.tx_desc_lim.nb_seg_max,
             min_mtu: info.min_mtu,
             max_mtu: info.max_mtu,
             rx_offloads: RxOffloads::from_bits(info.rx_offload_capa),

@@ -137,7 +137,7 @@ impl TxQueue {
     /// before they are sent. Returns how many from the front are fit to send;
     /// the next one, if any, is not and would be refused or stop the queue.
     #[inline]
-    pub fn prepare<const N: usize>(&mut self, packets: &mut ArrayVec<Mbuf, N>) -> usize {
+    pub fn prepare(&mut self, packets: &mut [Mbuf]) -> usize {
         let offered = packets.len().min(usize::from(u16::MAX)) as u16;
         // SAFETY: as for tx_burst, except that ownership stays.
         let n = unsafe {

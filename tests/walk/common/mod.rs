@@ -22,6 +22,7 @@ use weft::datapath::worker::{Idle, Settings, View, Worker};
 use weft::datapath::{Drop, Snapshot, wiring};
 use weft::mapping::{Domain, Key, Limits, Mapping, Publisher, Writer};
 use weft::packet::{Buffer, Meta};
+use weft::port::Capabilities;
 use weft::port::memory::{MemoryPool, MemoryPort, Wire};
 use weft::wire::{Vaddr, Vni};
 
@@ -38,12 +39,15 @@ pub struct Setup {
     pub duty: Vec<(u16, u16)>,
     /// Packets in the pool that pieces are made of.
     pub pool: usize,
+    /// By port: what its card does to packets it sends; nothing if absent.
+    pub cards: Vec<Capabilities>,
 }
 
 impl Setup {
     pub fn new(topology: Topology, mappings: Vec<(Key, Mapping)>) -> Setup {
         Setup {
             duty: vec![(0, 0); topology.ports.len()],
+            cards: Vec::new(),
             topology,
             mappings,
             workers: 1,
@@ -81,7 +85,8 @@ impl Setup {
         let ports = self.topology.ports.len();
         let topology = Publisher::new(&domain, Snapshot::from(self.topology));
         let (clock, hand) = Clock::manual();
-        let wires: Vec<Wire> = (0..ports).map(|_| Wire::new()).collect();
+        let card = |port: usize| self.cards.get(port).copied().unwrap_or_default();
+        let wires: Vec<Wire> = (0..ports).map(|port| Wire::with(card(port))).collect();
         let (worker_ends, control) = wire(usize::from(self.workers), self.rings);
         let mut counters = Vec::new();
         let mut workers = Vec::new();
@@ -270,6 +275,7 @@ impl Host {
     /// rx + generated + from control = tx + drops + punted + held: a packet is
     /// somewhere, or somebody said why it is not.
     pub fn assert_balanced(&self) {
+        assert!(self.wires.iter().all(|wire| wire.misused() == 0));
         let came = self.sum(|c| c.rx.get() + c.generated.get() + c.from_control.get());
         let went = self.sum(|c| c.tx.get() + c.dropped() + c.punted.get() + c.held.get());
         let between = self.sum(|c| c.handed_over.get()) - self.sum(|c| c.taken_over.get());

@@ -1,0 +1,481 @@
+//! What senders leave to the devices on the way: checksums that cover no more
+//! than the pseudo header, TCP packets of up to 64 KiB that are to be cut, and
+//! packets that lie in several segments of memory. A virtual machine sends
+//! nothing else, once it is offered to.
+//!
+//! The stages know nothing of all this. A burst in which no packet has anything
+//! left to be done never comes here; of any other, every packet is made such
+//! that a stage need not know, and seen to once more when its port is known:
+//!
+//! | left undone | before the walk | behind it |
+//! |---|---|---|
+//! | checksum | exchanged for what every mode can adjust ([`sum`]) | the device completes it, or software does |
+//! | cutting | cut into segments ([`segment`]), which walk as any packet does | each as above |
+//! | cutting, and a device that could do it | the first segment walks ahead | if it leaves by such a device, its headers go before the whole packet |
+//! | memory in pieces | – | joined, where the device wants it so |
+//!
+//! So with and without a device's help the same bytes leave, the limits of MTU
+//! and every drop apply to segments, and what a device cannot do costs a copy.
+//! What software and device agree on: a checksum is handed to a device only if
+//! the field holds the sum over the very pseudo header that stands before it.
+//!
+//! Order is kept: packets of a burst leave as they came.
+
+mod place;
+mod segment;
+mod sum;
+
+use std::num::NonZeroU16;
+
+use crate::packet::{Meta, NoRoom, Offload, Packet, Request, Segments, Transport};
+use crate::port::{Burst, Capabilities, Pool, Port};
+use crate::wire::{ipv4, tcp};
+
+use super::lane::Lane;
+use super::{Context, Drop, Exit, Outcome};
+use place::Place;
+use segment::{Segmenting, Unmade};
+
+impl<Io: Port, Po: Pool<Packet = Io::Packet>> Lane<Io, Po> {
+    /// A burst in which something is left to be done.
+    #[cold]
+    pub(super) fn receive_unfinished(
+        &mut self,
+        cx: &Context<'_>,
+        burst: &mut Burst<Io::Packet>,
+        now: u64,
+    ) {
+        let mut run = Burst::default();
+        let metas = std::mem::take(&mut burst.metas);
+        for (packet, meta) in burst.packets.drain(..).zip(metas) {
+            match meta.offload.size() {
+                Some(size) => self.cut_up(cx, &mut run, (packet, meta), size, now),
+                None => self.queue(cx, &mut run, packet, meta, now),
+            }
+        }
+        self.walk_run(cx, &mut run, now);
+    }
+
+    /// Lets a packet that stays whole walk with the next run.
+    fn queue(
+        &mut self,
+        cx: &Context<'_>,
+        run: &mut Burst<Io::Packet>,
+        mut packet: Io::Packet,
+        mut meta: Meta,
+        now: u64,
+    ) {
+        if meta.offload.is_partial() && packet.is_shared() {
+            return self.counters.count(Drop::BufferShared);
+        }
+        meta.offload = before_walk(&mut packet, meta.offload);
+        if run.packets.is_full() {
+            self.walk_run(cx, run, now);
+        }
+        run.packets.push(packet);
+        run.metas.push(meta);
+    }
+
+    fn walk_run(&mut self, cx: &Context<'_>, run: &mut Burst<Io::Packet>, now: u64) {
+        let n = run.packets.len();
+        if n == 0 {
+            return;
+        }
+        let cx = &Context {
+            fresh: self.fresh,
+            ..*cx
+        };
+        let results = self.walk_any(cx, run, now);
+        self.fresh.advance(n);
+        let metas = std::mem::take(&mut run.metas);
+        for (i, (packet, meta)) in run.packets.drain(..).zip(metas).enumerate() {
+            self.apply(cx, packet, meta, results.get(i), now);
+        }
+    }
+
+    /// A TCP packet to be cut.
+    fn cut_up(
+        &mut self,
+        cx: &Context<'_>,
+        run: &mut Burst<Io::Packet>,
+        (packet, meta): (Io::Packet, Meta),
+        size: NonZeroU16,
+        now: u64,
+    ) {
+        let mut segments = match Segmenting::new(&packet, size) {
+            Ok(segments) => segments,
+            Err(why) => return self.counters.count(why),
+        };
+        let whole = Meta {
+            offload: meta.offload.whole(),
+            ..meta
+        };
+        if segments.count() < 2 {
+            return self.queue(cx, run, packet, whole, now);
+        }
+        let first = match segments.next(&packet, &mut self.pool) {
+            Some(Ok(first)) => first,
+            Some(Err(Unmade::NoBuffer)) => return self.counters.count(Drop::NoBuffer),
+            // Then the walk says what becomes of such a packet.
+            Some(Err(Unmade::TooLarge)) | None => return self.queue(cx, run, packet, whole, now),
+        };
+        let segment = Meta {
+            offload: Offload::PARTIAL,
+            ..meta
+        };
+        let any = |port: &Io| port.transmits() && port.capabilities().tcp_segments;
+        if self.ports.iter().any(|port| any(port)) {
+            self.walk_run(cx, run, now);
+            match self.walk_ahead(cx, &segments, first, segment, packet, now) {
+                Some(packet) => self.queue_rest(cx, run, (segments, segment), &packet, now),
+                None => return,
+            }
+        } else {
+            self.queue(cx, run, first, segment, now);
+            self.queue_rest(cx, run, (segments, segment), &packet, now);
+        }
+        self.counters.segmented.add(1);
+    }
+
+    /// All segments but the first.
+    fn queue_rest(
+        &mut self,
+        cx: &Context<'_>,
+        run: &mut Burst<Io::Packet>,
+        (mut segments, meta): (Segmenting, Meta),
+        packet: &Io::Packet,
+        now: u64,
+    ) {
+        while let Some(made) = segments.next(packet, &mut self.pool) {
+            self.counters.generated.add(1);
+            match made {
+                Ok(segment) => self.queue(cx, run, segment, meta, now),
+                // TCP sends the rest again.
+                Err(_) => return self.counters.count(Drop::NoBuffer),
+            }
+        }
+    }
+
+    /// The first segment's walk, where the whole packet may be able to follow.
+    /// Gives it back if the other segments are to be made.
+    fn walk_ahead(
+        &mut self,
+        cx: &Context<'_>,
+        segments: &Segmenting,
+        first: Io::Packet,
+        meta: Meta,
+        packet: Io::Packet,
+        now: u64,
+    ) -> Option<Io::Packet> {
+        let cx = &Context {
+            fresh: self.fresh,
+            ..*cx
+        };
+        let mut ahead = Burst::default();
+        ahead.packets.push(first);
+        ahead.metas.push(meta);
+        for packet in &mut ahead.packets {
+            before_walk(packet, meta.offload);
+        }
+        let result = self.walk_any(cx, &mut ahead, now).get(0);
+        self.fresh.advance(1);
+        let first = ahead.packets.pop()?;
+        let request = match result {
+            Ok(Outcome::Send { port, .. }) | Err(Exit::Pass { port }) => {
+                let capabilities = self.capabilities(port);
+                uncut(segments, &first, &packet, &capabilities).map(|asked| (port, asked))
+            }
+            Ok(Outcome::Split(_) | Outcome::Cut(_)) | Err(Exit::Hold { .. } | Exit::Punt(_)) => {
+                None
+            }
+            // What ends here ends as one packet.
+            Err(_) => {
+                let meta = Meta {
+                    offload: Offload::NONE,
+                    ..meta
+                };
+                self.apply(cx, packet, meta, result, now);
+                return None;
+            }
+        };
+        let Some((port, request)) = request else {
+            self.apply(cx, first, meta, result, now);
+            return Some(packet);
+        };
+        if let Ok(Outcome::Send {
+            options_removed: true,
+            ..
+        }) = result
+        {
+            self.counters.options_removed.add(1);
+        }
+        match rejoin(segments, &first, packet, &request) {
+            Ok(packet) => self.send_uncut(port, packet),
+            Err(NoRoom) => self.counters.count(Drop::NoBuffer),
+        }
+        None
+    }
+
+    /// What the device can do that this worker sends by. For another worker's
+    /// nothing is left undone.
+    fn capabilities(&self, port: u16) -> Capabilities {
+        match self.ports.get(usize::from(port)) {
+            Some(port) if port.transmits() => port.capabilities(),
+            _ => Capabilities::default(),
+        }
+    }
+
+    /// Sends a packet that the device is to cut.
+    fn send_uncut(&mut self, port: u16, mut packet: Io::Packet) {
+        let device = self.ports.get_mut(usize::from(port));
+        match device.map(|device| device.prepare(&mut packet)) {
+            Some(Ok(())) => {
+                self.counters.segments_left.add(1);
+                self.send(port, packet);
+            }
+            _ => self.counters.count(Drop::OffloadRefused),
+        }
+    }
+
+    /// The effects of the walk of a packet that is not finished.
+    #[cold]
+    pub(super) fn apply_unfinished(
+        &mut self,
+        cx: &Context<'_>,
+        mut packet: Io::Packet,
+        meta: Meta,
+        result: Result<Outcome, Exit>,
+        now: u64,
+    ) {
+        let finished = Meta {
+            offload: Offload::NONE,
+            ..meta
+        };
+        match result {
+            Ok(Outcome::Send {
+                port,
+                options_removed,
+            }) => {
+                if options_removed {
+                    self.counters.options_removed.add(1);
+                }
+                return self.send_unfinished(port, packet, meta.offload);
+            }
+            Err(Exit::Pass { port }) => return self.send_unfinished(port, packet, meta.offload),
+            // Pieces of it have no checksum of their own.
+            Ok(Outcome::Split(cut)) => {
+                self.complete(&mut packet, meta.offload, Some(cut.l3));
+            }
+            Ok(Outcome::Cut(cut)) => {
+                self.complete(&mut packet, meta.offload, Some(cut.l3));
+            }
+            Err(Exit::Punt(_)) => {
+                self.complete(&mut packet, meta.offload, None);
+            }
+            Err(Exit::Hold { why, key, whose }) => {
+                after_walk(&mut packet, meta.offload);
+                return self.hold(cx, packet, meta, (why, key, whose), now);
+            }
+            // In what is quoted to a sender nobody checks a checksum.
+            Err(_) => {}
+        }
+        self.apply(cx, packet, finished, result, now);
+    }
+
+    /// Sends a packet whose port is known, with what is left to be done done by
+    /// its device or here.
+    fn send_unfinished(&mut self, port: u16, mut packet: Io::Packet, offload: Offload) {
+        let capabilities = self.capabilities(port);
+        if offload.is_scattered() && !takes_scattered(&packet, &capabilities) {
+            packet = match self.joined(packet) {
+                Ok(packet) => packet,
+                Err(why) => return self.counters.count(why),
+            };
+        }
+        if offload.is_partial() {
+            let place = Place::of_frame(packet.head(), packet.total_len());
+            let asked =
+                place.and_then(|place| Some((place, request(&place, &packet, &capabilities)?)));
+            let left = match asked {
+                Some((place, request)) => self.ask(port, &mut packet, &place, &request).is_err(),
+                None => true,
+            };
+            if left && !self.complete(&mut packet, offload, None) {
+                return self.counters.count(Drop::HeadersSplit);
+            }
+        }
+        self.send(port, packet);
+    }
+
+    /// Leaves the checksum to the device. The packet is as before if it will
+    /// not have it.
+    fn ask(
+        &mut self,
+        port: u16,
+        packet: &mut Io::Packet,
+        place: &Place,
+        request: &Request,
+    ) -> Result<(), NoRoom> {
+        let device = self.ports.get_mut(usize::from(port)).ok_or(NoRoom)?;
+        packet.request(Some(request))?;
+        let before = place.checksum(packet.head());
+        place.set_checksum(packet.head_mut(), place.pseudo_header(place.len));
+        if device.prepare(packet).is_ok() {
+            self.counters.checksums_left.add(1);
+            return Ok(());
+        }
+        place.set_checksum(packet.head_mut(), before);
+        packet.request(None)?;
+        Err(NoRoom)
+    }
+
+    /// Completes the checksum of a packet that walked. `l3` is where its
+    /// network header lies, if no link header tells. False if there is nothing
+    /// left to complete it by.
+    fn complete(&mut self, packet: &mut Io::Packet, offload: Offload, l3: Option<u16>) -> bool {
+        if !offload.is_partial() {
+            return true;
+        }
+        let (head, total) = (packet.head(), packet.total_len());
+        let place = match l3 {
+            Some(l3) => Place::of_packet(head, usize::from(l3), total),
+            None => Place::of_frame(head, total),
+        };
+        let Some(place) = place else {
+            return false;
+        };
+        sum::complete(packet, &place);
+        self.counters.checksums_completed.add(1);
+        true
+    }
+
+    /// A packet in one segment, if need be in another buffer.
+    fn joined(&mut self, mut packet: Io::Packet) -> Result<Io::Packet, Drop> {
+        if packet.linearise().is_ok() {
+            return Ok(packet);
+        }
+        let mut copy = self.pool.alloc().ok_or(Drop::NoBuffer)?;
+        let mut copied = Ok(());
+        packet.visit(0, packet.total_len(), |bytes| {
+            copied = copied.and_then(|()| copy.append(bytes));
+        });
+        copied.map_err(|_| Drop::NoBuffer)?;
+        Ok(copy)
+    }
+}
+
+/// Makes a packet such that no stage need know of its checksum. What is not
+/// TCP or UDP as a whole has none that could be partial: devices complete
+/// what they cannot describe.
+pub(super) fn before_walk<P: Packet>(packet: &mut P, offload: Offload) -> Offload {
+    if !offload.is_partial() {
+        return offload;
+    }
+    match Place::of_frame(packet.head(), packet.total_len()) {
+        Some(place) if !sum::is_absent(&place, place.checksum(packet.head())) => {
+            sum::invert(&place, packet.head_mut());
+            offload
+        }
+        _ => offload.complete(),
+    }
+}
+
+/// Makes a packet that the walk left alone as it was before.
+pub(super) fn after_walk<P: Packet>(packet: &mut P, offload: Offload) {
+    if !offload.is_partial() {
+        return;
+    }
+    if let Some(place) = Place::of_frame(packet.head(), packet.total_len()) {
+        sum::invert(&place, packet.head_mut());
+    }
+}
+
+fn takes_scattered<P: Packet>(packet: &P, capabilities: &Capabilities) -> bool {
+    packet.parts() <= usize::from(capabilities.scattered.max(1))
+}
+
+/// What to ask the device for; `None` if it cannot, or if it would not compute
+/// what the sender meant.
+fn request<P: Packet>(place: &Place, packet: &P, capabilities: &Capabilities) -> Option<Request> {
+    let can = match place.transport {
+        Transport::Tcp => capabilities.tcp_checksum,
+        Transport::Udp => capabilities.udp_checksum,
+    };
+    let meant = sum::is_of_pseudo_header(place, place.checksum(packet.head()));
+    if !can || !meant || !place.exact {
+        return None;
+    }
+    asking(place, None)
+}
+
+fn asking(place: &Place, cut: Option<Segments>) -> Option<Request> {
+    let l3_len = u16::try_from(place.l4 - place.l3).ok()?;
+    Some(Request {
+        l2_len: u8::try_from(place.l3).ok().filter(|len| *len < 128)?,
+        l3_len: Some(l3_len).filter(|len| *len < 512)?,
+        ipv6: place.ipv6,
+        transport: place.transport,
+        cut,
+    })
+}
+
+/// What to ask the device for that could cut the whole packet, of which `first`
+/// is the first segment as it came out of the walk.
+fn uncut<P: Packet>(
+    segments: &Segmenting,
+    first: &P,
+    packet: &P,
+    capabilities: &Capabilities,
+) -> Option<Request> {
+    let place = Place::of_frame(first.head(), first.total_len())?;
+    // Also that the checksum is one the device computes, see `request`.
+    request(&place, first, capabilities)?;
+    let came = segments.place();
+    let can = capabilities.tcp_segments && (place.ipv6 || capabilities.ipv4_checksum);
+    // Neither may segments differ in more than a device makes them differ: where
+    // IPv4 is made up, each has an ID and a DF of its own.
+    let made_up = came.ipv6 && !place.ipv6;
+    let padded = came.l4 + came.len != packet.total_len();
+    if !can || made_up || padded || packet.is_shared() || !takes_scattered(packet, capabilities) {
+        return None;
+    }
+    segment::length(&place, came.len)?;
+    let cut = Segments {
+        l4_len: u8::try_from(segments.tcp_header_len()).ok()?,
+        size: segments.size(),
+    };
+    asking(&place, Some(cut))
+}
+
+/// The whole packet with the headers that its first segment got on its walk.
+fn rejoin<P: Packet>(
+    segments: &Segmenting,
+    first: &P,
+    mut packet: P,
+    request: &Request,
+) -> Result<P, NoRoom> {
+    let place = Place::of_frame(first.head(), first.total_len()).ok_or(NoRoom)?;
+    let headers = first.head().get(..place.l4 + segments.tcp_header_len());
+    let headers = headers.ok_or(NoRoom)?;
+    packet.trim_front(segments.headers().len())?;
+    packet.prepend(headers.len())?;
+    let head = packet.head_mut();
+    head.get_mut(..headers.len())
+        .ok_or(NoRoom)?
+        .copy_from_slice(headers);
+    let (at, told) = segment::length(&place, segments.place().len).ok_or(NoRoom)?;
+    segment::set_word(head, at, told);
+    if !place.ipv6 {
+        segment::set_word(head, place.l3 + ipv4::field::CHECKSUM, 0);
+    }
+    // Which the first segment need not have.
+    let flags = segments
+        .headers()
+        .get(segments.place().l4 + tcp::field::FLAGS);
+    if let (Some(flags), Some(at)) = (flags, head.get_mut(place.l4 + tcp::field::FLAGS)) {
+        *at = *flags;
+    }
+    place.set_checksum(head, place.pseudo_header(0));
+    packet.request(Some(request))?;
+    Ok(packet)
+}
