@@ -272,6 +272,10 @@ pub struct Port {
     /// where the device takes a key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rss_key: Option<RssKey>,
+    /// Let the device, and who sends by it, leave checksums and the cutting of
+    /// TCP packets to each other, as far as they can.
+    #[serde(default = "yes", skip_serializing_if = "Clone::clone")]
+    pub offloads: bool,
     /// Descriptors of a receive and of a transmit queue.
     #[serde(default = "default_descriptors")]
     #[schemars(range(min = 32, max = 16384))]
@@ -348,6 +352,10 @@ impl std::str::FromStr for RssKey {
 }
 
 crate::wire::address::serde_as_text!(RssKey);
+
+fn yes() -> bool {
+    true
+}
 
 fn default_descriptors() -> u16 {
     1024

@@ -20,9 +20,10 @@ const LAYERS: [&[&str]; 8] = [
 const UNSAFE: [&str; 2] = ["src/mapping/", "src/arch.rs"];
 
 /// Who may name the crate that wraps DPDK.
-const NAMES_DPDK: [&str; 3] = [
+const NAMES_DPDK: [&str; 4] = [
     "src/port/dpdk.rs",
     "src/appliance/dpdk.rs",
+    "src/appliance/dpdk/offload.rs",
     "src/appliance/start.rs",
 ];
 

@@ -15,6 +15,8 @@ pub struct DeviceFacts {
     pub driver: String,
     pub rx_queues: u16,
     pub tx_queues: u16,
+    /// What is left to it, and what it leaves, by name.
+    pub offloads: Vec<String>,
 }
 
 /// Control's handles of the ports, by port index.

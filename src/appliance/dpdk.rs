@@ -19,6 +19,8 @@ use crate::wire::Mac;
 
 use super::devices::{DeviceFacts, Devices, Link, PoolFill};
 
+mod offload;
+
 const AF_PACKET: &str = "net_af_packet";
 
 /// Drivers whose queues come in pairs: a transmit queue without a receive
@@ -121,6 +123,7 @@ pub(super) struct Opened {
     rx: Vec<Option<RxQueue>>,
     tx: Vec<Option<TxQueue>>,
     tx_queues: u16,
+    offloads: offload::Granted,
 }
 
 /// Opens and starts a configured port.
@@ -150,6 +153,7 @@ pub(super) fn open(
         port.set_mac(mac.0)?;
     }
     let uplink = wanted.role == Role::Uplink;
+    let offloads = offload::wanted(config, wanted.offloads, &info.driver);
     let settings = PortConfig {
         rx_queues,
         tx_queues,
@@ -161,9 +165,13 @@ pub(super) fn open(
         promiscuous: !uplink,
         rss: rx_queues > 1,
         rss_key: rss_key(wanted, &info, rx_queues)?,
+        rx_offloads: offloads.rx,
+        tx_offloads: offloads.tx,
         ..PortConfig::default()
     };
-    let Started { mut rx, tx, .. } = port.start(&settings, pools)?;
+    let started = port.start(&settings, pools)?;
+    let offloads = offload::Granted::of(&info, &started);
+    let Started { mut rx, tx, .. } = started;
     if info.driver == AF_PACKET {
         warn_of_interface(wanted);
         rx.iter_mut().for_each(empty);
@@ -181,6 +189,7 @@ pub(super) fn open(
         driver: info.driver,
         rx_queues: rx.len() as u16,
         tx_queues: tx.len() as u16,
+        offloads,
         rx: rx.into_iter().map(Some).collect(),
         tx: tx.into_iter().map(Some).collect(),
         port,
@@ -270,7 +279,8 @@ impl Opened {
             .iter()
             .filter_map(|queue| self.rx.get_mut(usize::from(*queue))?.take());
         let tx = self.tx.get_mut(usize::from(worker)).and_then(Option::take);
-        DpdkPort::new(rx.collect(), tx)
+        let offloads = &self.offloads;
+        DpdkPort::new(rx.collect(), tx, offloads.capabilities, offloads.unfinished)
     }
 
     /// The worker that sends on this port for another one.
@@ -330,6 +340,7 @@ impl DpdkDevices {
                     driver: opened.driver,
                     rx_queues: opened.rx_queues,
                     tx_queues: opened.tx_queues,
+                    offloads: opened.offloads.names,
                 };
                 (opened.port, facts)
             })
@@ -406,7 +417,7 @@ mod tests {
 
     use super::*;
 
-    fn device(driver: &str, rss_key_len: u8) -> DeviceInfo {
+    pub(super) fn device(driver: &str, rss_key_len: u8) -> DeviceInfo {
         DeviceInfo {
             driver: driver.into(),
             socket: None,
@@ -415,6 +426,7 @@ mod tests {
             max_tx_queues: 8,
             rx_descriptors: (0, 0),
             tx_descriptors: (0, 0),
+            tx_segments: 0,
             min_mtu: 68,
             max_mtu: 9000,
             rx_offloads: RxOffloads::empty(),

@@ -100,6 +100,7 @@ impl PlantTrait for Plant {
                 mtu: port.config.mtu,
                 rx_queues: facts.rx_queues,
                 tx_queues: facts.tx_queues,
+                offloads: facts.offloads,
                 addresses: own
                     .map(|own| format!("{} ({:?})", own.interface, own.state).to_lowercase())
                     .chain(relay)

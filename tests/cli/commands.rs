@@ -39,15 +39,15 @@ fn ports() {
     let reply = json!({"ports": [{
         "name": "wan0", "role": "uplink", "device": "net_tap0", "driver": "net_tap",
         "mac": "02:00:00:00:00:0a", "up": true, "speed": 0, "mtu": 1500, "rx_queues": 2,
-        "tx_queues": 2, "addresses": ["2001:db8:ffff::1/64"], "counters": {"ipackets": 17},
+        "tx_queues": 2, "offloads": ["tx-tcp-checksum", "tx-multi-segs"], "addresses": ["2001:db8:ffff::1/64"], "counters": {"ipackets": 17},
     }]});
     case(
         "port list",
         "port.list",
         json!({}),
         reply.clone(),
-        "NAME  ROLE    LINK  MBIT/S  MAC                 MTU  RXQ  TXQ  DRIVER   DEVICE    ADDRESSES
-         wan0  uplink  up         -  02:00:00:00:00:0a  1500    2    2  net_tap  net_tap0  2001:db8:ffff::1/64",
+        "NAME  ROLE    LINK  MBIT/S  MAC                 MTU  RXQ  TXQ  OFFLOADS                       DRIVER   DEVICE    ADDRESSES
+         wan0  uplink  up         -  02:00:00:00:00:0a  1500    2    2  tx-tcp-checksum,tx-multi-segs  net_tap  net_tap0  2001:db8:ffff::1/64",
     );
     let ran = Appliance::answering("port.list", reply)
         .weft("port list --counters")

@@ -88,6 +88,7 @@ const EFFECTS: &[(&str, &str, &[&str])] = &[
             "wanted.device",
             "wanted\n        .queues",
             "port.rss_key",
+            "wanted.offloads",
             "wanted.descriptors",
             "wanted.mtu",
             "wanted.mac",

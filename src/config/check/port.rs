@@ -94,6 +94,13 @@ pub fn port(at: At<'_>, port: &Port, objects: &impl Objects, out: &mut Findings)
             "a PCI address such as `0000:17:00.0`, or a virtual device such as `net_af_packet0,iface=eth0`",
         );
     }
+    if device::argument(&port.device, "legacy-ol-flags").is_some_and(|value| value != "0") {
+        out.hinted(
+            at.key("device"),
+            "with `legacy-ol-flags` nobody learns which checksums a guest left unfinished",
+            "leave the argument out",
+        );
+    }
     if let Err(unfit) = af_packet::check(port) {
         out.hinted(at.key("device"), unfit.message, unfit.hint);
     }

@@ -119,6 +119,10 @@ pub struct PortReport {
     pub mtu: u16,
     pub rx_queues: u16,
     pub tx_queues: u16,
+    /// What the device and who sends by it leave to each other: names after
+    /// `rx-` for packets received, after `tx-` for those sent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub offloads: Vec<String>,
     /// Own addresses, as text with prefix length.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub addresses: Vec<String>,
