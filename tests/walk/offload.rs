@@ -385,7 +385,7 @@ fn message(size: Option<u16>, len: usize) -> Message {
         flags: 0x99,
         sequence: 0xffff_f000,
         id: 0xfffe,
-        data: (0..len).map(|i| (i * 7 >> 3) as u8).collect(),
+        data: (0..len).map(|i| ((i * 7) >> 3) as u8).collect(),
         split: None,
         size,
     }
@@ -671,8 +671,10 @@ fn after(setup: Setup, packets: Vec<(Buffer, Meta)>) -> Host {
     host
 }
 
+type Case = (Drop, fn() -> Host);
+
 /// The reasons that only such packets have, and others that they have too.
-pub(crate) const CASES: &[(Drop, fn() -> Host)] = &[
+pub(crate) const CASES: &[Case] = &[
     (Drop::UdpSegmentation, || {
         let (packet, _) = datagram(3000).unfinished(Way::Siit);
         let meta = Meta {
