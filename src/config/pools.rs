@@ -23,6 +23,9 @@ const IN_HAND: u32 = 256;
 const FRAME: usize = 14 + 8 + 4;
 /// What devices write at once: rx buffer sizes are multiples of it.
 const STEP: usize = 1024;
+/// Packets of up to 64 KiB that a worker has in hand where guests leave TCP to be
+/// cut, each in as many buffers as it takes.
+const UNCUT: u64 = 32;
 /// Struct rte_mbuf and the pool's header before each object.
 const OBJECT: u64 = 128 + 64;
 
@@ -58,7 +61,7 @@ pub fn pools_on(config: &Config, socket_of: impl Fn(&Port) -> u32) -> Vec<PoolSi
     for port in &config.port {
         let rx = u64::from(config.queues(port));
         let tx = u64::from(config.workers());
-        let held = (rx + tx) * u64::from(port.descriptors);
+        let held = (rx + tx) * u64::from(port.descriptors) + uncut(port) * rx;
         *queues.entry(socket_of(port)).or_default() += held;
     }
     if queues.is_empty() {
@@ -78,6 +81,16 @@ pub fn pools_on(config: &Config, socket_of: impl Fn(&Port) -> u32) -> Vec<PoolSi
             cache: CACHE,
         })
         .collect()
+}
+
+/// Buffers that are taken up by packets larger than any port's, until they are
+/// cut. The smallest buffer holds 2 KiB.
+fn uncut(port: &Port) -> u64 {
+    let whole = u64::from(u16::MAX).div_ceil(2 * STEP as u64);
+    match super::check::device::argument(&port.device, "tso") {
+        Some("1") => UNCUT * whole,
+        _ => 0,
+    }
 }
 
 /// Memory of all pools in MiB, with room for DPDK's own needs: what the EAL
@@ -187,6 +200,16 @@ mtu = 9000
             }]
         );
         assert_eq!(pools[0].bytes(), 16_383 * (9216 + 128 + 192));
+    }
+
+    #[test]
+    fn guests_that_leave_tcp_to_be_cut_fill_more_buffers() {
+        let guest = TWO.replace("net_tap0", "net_vhost0,iface=/run/a.sock,tso=1");
+        let more = pools_on(&config(&guest), |port| u32::from(port.name == "nodes"));
+        let usual = pools_on(&config(TWO), |port| u32::from(port.name == "nodes"));
+        assert_eq!(more[0], usual[0]);
+        // 7,784 and a burst of 32 packets in 32 buffers each are 8,808.
+        assert_eq!((usual[1].mbufs, more[1].mbufs), (8191, 16_383));
     }
 
     #[test]

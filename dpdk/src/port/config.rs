@@ -89,6 +89,17 @@ impl Default for PortConfig {
     }
 }
 
+impl PortConfig {
+    /// By which fields to spread packets, of those the device can hash.
+    fn spread_by(&self, capable: RssTypes) -> RssTypes {
+        if self.rss && self.rx_queues > 1 {
+            self.rss_types & capable
+        } else {
+            RssTypes::empty()
+        }
+    }
+}
+
 /// A started port's queues, and what it really does.
 #[derive(Debug)]
 pub struct Started {
@@ -219,12 +230,7 @@ impl Port {
         if pool.is_some_and(|pool| frame > u32::from(pool.data_room())) {
             rx_wanted = rx_wanted | RxOffloads::SCATTER;
         }
-        let spread = config.rss && config.rx_queues > 1;
-        let rss_types = if spread {
-            config.rss_types & RssTypes::from_bits(info.flow_type_rss_offloads)
-        } else {
-            RssTypes::empty()
-        };
+        let rss_types = config.spread_by(RssTypes::from_bits(info.flow_type_rss_offloads));
         Ok(Plan {
             rx_offloads: rx_wanted & rx_capable,
             tx_offloads: config.tx_offloads & tx_capable,
@@ -356,6 +362,24 @@ fn rss_conf(types: RssTypes, key: Option<&mut [u8]>) -> sys::rte_eth_rss_conf {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn packets_are_spread_by_what_the_device_can_hash() {
+        const IPV6: u64 = 1 << 8;
+        const IPV6_TCP: u64 = 1 << 10;
+        const IPV6_UDP: u64 = 1 << 11;
+        // Of a device that hashes IPv6 with ports, and Ethernet addresses.
+        let device = RssTypes::from_bits(IPV6 | IPV6_TCP | IPV6_UDP | 1 << 14);
+        let two = PortConfig {
+            rx_queues: 2,
+            ..PortConfig::default()
+        };
+        assert_eq!(two.spread_by(device).bits(), IPV6 | IPV6_TCP | IPV6_UDP);
+        let addresses = RssTypes::from_bits(IPV6);
+        assert_eq!(two.spread_by(addresses), addresses);
+        assert!(two.spread_by(RssTypes::empty()).is_empty());
+        assert!(PortConfig::default().spread_by(device).is_empty());
+    }
 
     #[test]
     fn keys_fit_the_device() {
