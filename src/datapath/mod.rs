@@ -21,7 +21,7 @@ pub mod fragment;
 pub mod hold;
 mod lane;
 pub mod limit;
-mod offload;
+pub mod offload;
 pub mod outsider;
 pub mod parse;
 pub mod plain;

@@ -100,9 +100,7 @@ mod tests {
             assert_eq!(checksum::fold(of(&packet, 0, len)), right);
         }
         for at in 1..bytes.len() {
-            struct Parts<'a>(&'a [u8], usize);
-            let parts = Parts(&bytes, at);
-            let (first, second) = parts.0.split_at(parts.1);
+            let (first, second) = bytes.split_at(at);
             let (mut sum, mut odd) = (0u64, false);
             for part in [first, second] {
                 let folded = words(part);
