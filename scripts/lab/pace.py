@@ -1,0 +1,236 @@
+"""The paced generator (examples/pace) beside a program under test: weft, or
+testpmd, on vhost-user ports of its own. The generator is on core 0, the
+program's worker on core 1. What is sent on one port comes back on the other."""
+
+import json
+import os
+import time
+
+from . import control, plan, rows, testpmd, weft
+from .proc import Process, free_hugepages
+
+FLOWS = 1 << 10
+MEBIBYTES = 192
+# The way in is shallow, so that a pause of the program under test is a loss,
+# counted as `refused`; the way back is deep, since the generator shares its
+# core and may not be there for a while.
+IN_DEPTH, OUT_DEPTH = 1024, 4096
+
+
+def binary():
+    """The generator, built beside the program."""
+    if given := os.environ.get("PACE"):
+        return os.path.abspath(given)
+    path = os.path.join(os.path.dirname(weft.binary()), "examples", "pace")
+    if not os.path.exists(path):
+        raise FileNotFoundError(f"no {path}: cargo build --release --example pace")
+    return path
+
+
+class Generator:
+    """The generator, ready. `first` commands go before it, such as `chrt`."""
+
+    def __init__(self, devices, core=0, flows=FLOWS, first=()):
+        self.process = Process([*first, binary(), str(core), str(flows), *devices], stdin=True)
+        _, self.at = self.process.expect(r'"ready":true', 20.0)
+
+    def line(self, timeout):
+        """The next line of JSON; what else is said is passed over."""
+        match, self.at = self.process.expect(r"^\{.*\}$", timeout, self.at)
+        return json.loads(match[0])
+
+    def report(self, timeout):
+        """The next report; what is said of probes meanwhile is passed over."""
+        while True:
+            found = self.line(timeout)
+            if "sent" in found and "probe" not in found:
+                return found
+
+    def run(self, rate, seconds, idle="spin"):
+        self.process.send(f"run {rate} {seconds} {idle}")
+        return self.report(seconds + 20.0)
+
+    def start(self, rate, idle="sleep"):
+        self.process.send(f"start {rate} {idle}")
+
+    def probe(self, count):
+        self.process.send(f"probe {count}")
+
+    def stop(self):
+        self.process.send("stop")
+        return self.report(20.0)
+
+    def close(self):
+        if self.process.running():
+            try:
+                self.process.send("quit")
+                self.process.child.wait(5.0)
+            except Exception:  # pylint: disable=broad-except
+                pass
+        self.process.stop()
+
+
+def lost(report):
+    """What was offered and did not come back, copies apart."""
+    return report["lost"] + report["refused"]
+
+
+def blocked_ms(report):
+    """For how long nothing would have passed, had all that is lost been lost in
+    a row: lost / offered of the time it ran."""
+    offered = report["sent"] + report["refused"]
+    return lost(report) / max(offered, 1) * report["seconds"] * 1000
+
+
+class Under:
+    """A program under test with two vhost-user ports, and a generator on them."""
+
+    name = ""
+
+    def __init__(self, directory, prefix):
+        self.directory, self.prefix = directory, prefix
+        self.generator = None
+        self.sockets = [os.path.join(directory, f"{self.name}-{port}.sock") for port in "ab"]
+
+    def devices(self):
+        """As the program has them."""
+        return [f"net_vhost{n},iface={path},queues=1" for n, path in enumerate(self.sockets)]
+
+    def connect(self, flows=FLOWS, first=()):
+        depths = (IN_DEPTH, OUT_DEPTH)
+        self.generator = Generator(
+            [
+                f"net_virtio_user{n},path={path},queue_size={depth}"
+                for n, (path, depth) in enumerate(zip(self.sockets, depths))
+            ],
+            flows=flows,
+            first=first,
+        )
+        # Both sides have to see that the other one is there.
+        time.sleep(0.3)
+        self.generator.run(50_000, 0.3)
+
+    def close(self):
+        if self.generator:
+            self.generator.close()
+        self.end()
+        for path in self.sockets:
+            if os.path.exists(path):
+                os.unlink(path)
+
+    def end(self):
+        """Ends the program itself."""
+
+    def dropped(self):
+        """What the program says that it dropped."""
+        return None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+class Weft(Under):
+    """Host R with node A on one port and its uplink on the other."""
+
+    name = "weft"
+
+    def __init__(self, directory, prefix, mappings=FLOWS, idle="poll", mode="siit", settings=None):
+        super().__init__(directory, prefix)
+        self.mappings = mappings
+        node, uplink = self.devices()
+        ports = [rows.uplink_table(uplink), rows.node_table("a", node, 0)]
+        config = rows.appliance_config([rows.CORE], ports, [rows.binding("A", "a")], mode)
+        config["runtime"]["idle"] = idle
+        config["limits"] = settings or {}
+        self.appliance = weft.Weft(directory, config, prefix=prefix)
+
+    def start(self, first=(), flows=FLOWS):
+        try:
+            self.appliance.start(60.0)
+            lines = control.mapping_lines("Z", "S", range(plan.BENCH_BASE, plan.BENCH_BASE + self.mappings))
+            control.load(self.appliance.socket, lines)
+            self.connect(flows, first)
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def end(self):
+        self.appliance.stop()
+
+    def dropped(self):
+        counters = self.appliance.counters()
+        return {name: n for name, n in counters.items() if name.startswith("drop_") and n}
+
+
+class Testpmd(Under):
+    """testpmd between the same devices."""
+
+    name = "testpmd"
+
+    def __init__(self, directory, prefix, mode="5tswap"):
+        super().__init__(directory, prefix)
+        self.mode = mode
+        self.process = None
+
+    def start(self, first=()):
+        huge = free_hugepages() * 2 >= 2 * MEBIBYTES
+        try:
+            self.process = Process(
+                [
+                    "stdbuf",
+                    "-oL",
+                    testpmd.PROGRAM,
+                    "--lcores",
+                    f"0@0,1@{rows.CORE}",
+                    "--main-lcore=0",
+                    "--no-pci",
+                    *(["--in-memory"] if huge else ["--no-huge", "--no-shconf"]),
+                    "-m",
+                    str(MEBIBYTES),
+                    "--no-telemetry",
+                    f"--file-prefix={self.prefix}-testpmd",
+                    *(f"--vdev={device}" for device in self.devices()),
+                    "--",
+                    "--interactive",
+                    "--nb-cores=1",
+                    f"--forward-mode={self.mode}",
+                    "--total-num-mbufs=32767",
+                ],
+                stdin=True,
+            )
+            self.process.send("start")
+            self.process.expect(r"packet forwarding - ports=", 20.0)
+            self.connect(first=first)
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def end(self):
+        if self.process and self.process.running():
+            try:
+                self.process.send("quit")
+                self.process.child.wait(5.0)
+            except Exception:  # pylint: disable=broad-except
+                pass
+        if self.process:
+            self.process.stop()
+
+
+def highest(generator, top=20e6, steps=9, seconds=1.0):
+    """The highest rate at which nothing is lost, by bisection of trials of so
+    many seconds; and what the trial at that rate said. A trial counts only if
+    the generator offered what it was told to."""
+    low, high, best = 0.0, top, None
+    for _ in range(steps):
+        rate = (low + high) / 2
+        report = generator.run(rate, seconds)
+        if lost(report) == 0 and report["offered_pps"] >= 0.98 * rate:
+            low, best = rate, report
+        else:
+            high = rate
+    return low, best

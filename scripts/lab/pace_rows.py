@@ -1,0 +1,193 @@
+"""What is shown with the paced generator: that nothing is lost while something
+changes, how soon an update is seen, how much passes without a loss, and how
+long it takes.
+
+Where tables change, the generator shares core 0 with weft's control thread and
+the client. It then sleeps between bursts and runs before them (SCHED_FIFO), as
+traffic does not wait for software either; it takes an eighth of the core."""
+
+import statistics
+import time
+from contextlib import contextmanager
+
+from . import control, load, pace, plan, weft
+
+MILLION = 1 << 20
+RATE = 500_000
+FIRST = ("chrt", "-f", "10")
+# The first address that has no mapping, as the generator knows it.
+UNKNOWN = plan.v4("10.64.0.0")
+# Beside the flows of the generator, and as many as end at once.
+EXPIRING = plan.v4("10.192.0.0")
+
+
+class Run:
+    """What came of the frames that were sent while something happened."""
+
+    def __init__(self, report, drops, extra=None):
+        self.report, self.drops = report, drops
+        self.extra = extra or {}
+
+    def json(self):
+        report = self.report
+        return {
+            "offered": report["sent"] + report["refused"],
+            "lost": pace.lost(report),
+            "blocked_ms": round(pace.blocked_ms(report), 4),
+            "duplicates": report["duplicates"],
+            "reordered": report["reordered"],
+            "seconds": round(report["seconds"], 2),
+            "longest_ms": round((report["latency_ns"] or {"max": 0})["max"] / 1e6, 3),
+            "dropped": self.drops,
+            **self.extra,
+        }
+
+
+@contextmanager
+def flowing(under, rate=RATE):
+    """Traffic at a rate while the body runs, and half a second on both sides of
+    it. Yields a place for what came of it."""
+    before = under.dropped()
+    outcome = {}
+    under.generator.start(rate)
+    time.sleep(0.5)
+    try:
+        yield outcome
+        time.sleep(0.5)
+    finally:
+        report = under.generator.stop()
+        after = under.dropped()
+        drops = {name: n - before.get(name, 0) for name, n in after.items()}
+        extra = outcome.pop("extra", {})
+        outcome["run"] = Run(report, {name: n for name, n in drops.items() if n}, extra)
+
+
+def quiet(under, seconds=3.0):
+    """Nothing happens: what the machine itself does to the traffic."""
+    with flowing(under) as outcome:
+        time.sleep(seconds)
+    return outcome["run"]
+
+
+def resync(under, entries=MILLION, times=2):
+    """The whole set is replaced, every mapping by one to another host."""
+    ready = [
+        control.mapping_lines("Z", host, range(plan.BENCH_BASE, plan.BENCH_BASE + entries))
+        for host in ("T", "S")
+    ]
+    with flowing(under) as outcome:
+        took = [control.load(under.appliance.socket, ready[turn % 2]) for turn in range(times)]
+        outcome["extra"] = {"took_seconds": round(statistics.mean(took), 2), "times": times}
+    return outcome["run"]
+
+
+def modes(under, times=100):
+    """A vnet's mode changes and changes back."""
+    with under.appliance.control() as client, flowing(under) as outcome:
+        for turn in range(times):
+            mode = ("transparent", "siit")[turn % 2]
+            client.call("vnet.set", vnet=weft.vnet_tables("Z", mode=mode)[0])
+            time.sleep(0.01)
+        outcome["extra"] = {"times": times}
+    return outcome["run"]
+
+
+def expiry(under, entries=500_000, lead=6):
+    """So many mappings end in the same second."""
+    rows = []
+    client = under.appliance.control(timeout=60.0)
+    start = time.monotonic()
+    with client:
+        for first in range(0, entries, 1000):
+            # All end at once, however long it takes to say so.
+            left = max(1, round(lead - (time.monotonic() - start)))
+            rows = [
+                {"address": dotted(EXPIRING + number), "host": "S", "expires": left}
+                for number in range(first, min(first + 1000, entries))
+            ]
+            client.call("mapping.set", vnet="Z", mappings=rows)
+        before = entries_of(client)
+        with flowing(under) as outcome:
+            began = ended = None
+            deadline = time.monotonic() + lead + 20
+            while time.monotonic() < deadline:
+                left = entries_of(client)
+                if began is None and left < before:
+                    began = time.monotonic()
+                if left <= before - entries:
+                    ended = time.monotonic()
+                    break
+                time.sleep(0.02)
+            if ended is None:
+                raise RuntimeError(f"{left} of {before} entries are left after {lead + 20} s")
+            outcome["extra"] = {"expired": entries, "took_seconds": round(ended - began, 2)}
+    return outcome["run"]
+
+
+def entries_of(client):
+    return client.counters()[0]["table_entries"]
+
+
+def dotted(number):
+    return ".".join(str(octet) for octet in number.to_bytes(4, "big"))
+
+
+def updates(under, wanted=1_000_000, count=1000, entries=MILLION):
+    """How soon a mapping is used once its reply has come, while other mappings
+    change so many times a second. The generator sends to an address that has
+    none, and says when the first frame comes back."""
+    generator, seen, early = under.generator, [], 0
+    with load.Updates(under.appliance.socket, wanted, entries) as busy:
+        with under.appliance.control() as client, flowing(under) as outcome:
+            generator.probe(count)
+            for number in range(count):
+                # The reply must not be timed with what is left of the last one.
+                time.sleep(0.0005)
+                mapping = {"address": dotted(UNKNOWN + number), "host": "S"}
+                asked = time.monotonic_ns()
+                client.call("mapping.set", vnet="Z", mappings=[mapping])
+                replied = time.monotonic_ns()
+                found = generator.line(10.0)
+                if found.get("probe") != number:
+                    raise RuntimeError(f"probe {number} was asked for, and found: {found}")
+                early += found["seen"] < asked
+                seen.append(max(0, found["seen"] - replied) / 1e6)
+    cuts = statistics.quantiles(seen, n=100)
+    outcome["run"].extra = {
+        "updates_per_second": round(busy.rate),
+        "probes": count,
+        # A frame came back before anybody asked for its mapping.
+        "early": early,
+        "reply_to_packet_ms": {
+            "p50": round(cuts[49], 3),
+            "p90": round(cuts[89], 3),
+            "p99": round(cuts[98], 3),
+            "max": round(max(seen), 3),
+        },
+    }
+    with under.appliance.control() as client:
+        gone = [{"address": dotted(UNKNOWN + number)} for number in range(count)]
+        client.call("mapping.remove", vnet="Z", mappings=gone)
+    return outcome["run"]
+
+
+def appliance(directory, prefix, entries=MILLION):
+    """One with so many mappings, through which traffic to all of them flows."""
+    under = pace.Weft(directory, prefix, mappings=entries, settings={"mappings": 2 * entries})
+    return under.start(first=FIRST, flows=entries)
+
+
+SHARES = {"10%": 0.1, "50%": 0.5, "90%": 0.9}
+
+
+def latency(generator, seconds=1.0):
+    """The highest loss-free rate in Mpps, and percentiles in microseconds at
+    shares of it. The generator has its core to itself."""
+    rate, _ = pace.highest(generator, seconds=seconds)
+    found = {"mpps": rate / 1e6}
+    for name, share in SHARES.items():
+        report = generator.run(rate * share, 2 * seconds)
+        times = report["latency_ns"]
+        found[name] = {key: times[key] / 1000 for key in ("min", "p50", "p90", "p99", "p999", "max")}
+        found[name]["lost"] = pace.lost(report)
+    return found
