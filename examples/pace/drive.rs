@@ -16,8 +16,10 @@ use super::frame::{self, Builder, FRAME, Kind, Stamp};
 use super::histogram::Histogram;
 
 const BURST: u64 = 32;
-/// What may be sent late.
+/// What may be sent late, at least.
 const DEBT: u64 = 4 * BURST;
+/// A sleep costs tens of microseconds on a virtual machine: so many a second.
+const WAKES: f64 = 2000.0;
 /// How long frames are waited for when the last one is sent.
 const DRAIN: u64 = 200_000_000;
 /// Commands are looked for so often.
@@ -86,22 +88,23 @@ impl Driver {
         let interval = 1e9 / rate;
         // Frames that are sent together wait for one another: bursts are as
         // small as the way of waiting allows.
-        let bursts = match idle {
-            Idle::Spin => 250_000.0,
-            Idle::Sleep => 16_000.0,
+        let together = match idle {
+            Idle::Spin => ((rate / 250_000.0) as u64).clamp(1, BURST),
+            Idle::Sleep => ((rate / WAKES) as u64).clamp(1, 8 * BURST),
         };
-        let burst = ((rate / bursts) as u64).clamp(1, BURST);
+        let debt = DEBT.max(2 * together);
         let start = now();
         let end = length.map_or(u64::MAX, |length| start + length.as_nanos() as u64);
         let (mut time, mut listened) = (start, start);
         let mut done = 0;
         while time < end {
             let due = ((time - start) as f64 / interval) as u64;
-            if due > done + DEBT {
-                flight.skipped += due - DEBT - done;
-                done = due - DEBT;
+            if due > done + debt {
+                flight.skipped += due - debt - done;
+                done = due - debt;
             }
-            if due - done >= burst {
+            while due - done >= together.min(BURST) {
+                let burst = BURST.min(due - done);
                 done += burst;
                 self.send(&mut flight, burst, time);
             }
@@ -115,7 +118,7 @@ impl Driver {
                 }
             }
             time = now();
-            let next = start + ((done + burst) as f64 * interval) as u64;
+            let next = start + ((done + together) as f64 * interval) as u64;
             if idle == Idle::Sleep && next > time + 10_000 {
                 std::thread::sleep(Duration::from_nanos(next - time));
                 time = now();
@@ -218,7 +221,9 @@ impl Flight {
     }
 
     fn told(&mut self, line: &str) {
-        let count = line.strip_prefix("probe ").and_then(|rest| rest.parse().ok());
+        let count = line
+            .strip_prefix("probe ")
+            .and_then(|rest| rest.parse().ok());
         match count {
             Some(count) => self.probe = Some(Probe { number: 0, count }),
             None => eprintln!("pace: not a command while sending: {line:?}"),

@@ -64,7 +64,8 @@ impl Builder {
         udp[..2].copy_from_slice(&PORTS[0].to_be_bytes());
         udp[2..4].copy_from_slice(&PORTS[1].to_be_bytes());
         udp[4..6].copy_from_slice(&length.to_be_bytes());
-        let udp_sum = checksum::sum(udp) + checksum::sum(&NODE.to_be_bytes()) + 17 + u64::from(length);
+        let udp_sum =
+            checksum::sum(udp) + checksum::sum(&NODE.to_be_bytes()) + 17 + u64::from(length);
         Builder {
             template,
             ip_sum,

@@ -2,7 +2,6 @@
 //! right to 1.6 % at any scale, in a table that is made once.
 
 const PARTS_LOG: u32 = 6;
-const PARTS: u64 = 1 << PARTS_LOG;
 
 pub(crate) struct Histogram {
     counts: Vec<u64>,
@@ -73,11 +72,16 @@ fn top(class: usize) -> u64 {
 mod tests {
     use super::*;
 
+    const PARTS: u64 = 1 << PARTS_LOG;
+
     #[test]
     fn every_value_is_in_its_class() {
         for value in [0, 1, 63, 64, 65, 127, 128, 1000, 123_456_789, u64::MAX] {
             let top = top(class(value));
-            assert!(top >= value && top - value <= value / PARTS, "{value}: {top}");
+            assert!(
+                top >= value && top - value <= value / PARTS,
+                "{value}: {top}"
+            );
         }
     }
 

@@ -6,11 +6,13 @@ Where tables change, the generator shares core 0 with weft's control thread and
 the client. It then sleeps between bursts and runs before them (SCHED_FIFO), as
 traffic does not wait for software either; it takes an eighth of the core."""
 
+import os
 import statistics
 import time
 from contextlib import contextmanager
 
-from . import control, load, pace, plan, weft
+from . import control, load, pace, plan, rows, weft
+from .rows import CORE
 
 MILLION = 1 << 20
 RATE = 500_000
@@ -22,11 +24,17 @@ EXPIRING = plan.v4("10.192.0.0")
 
 
 class Run:
-    """What came of the frames that were sent while something happened."""
+    """What came of the frames that were sent while something happened.
+    `waited` is for how long the worker was kept from its core, in ms: what is
+    lost then is not the appliance's."""
 
-    def __init__(self, report, drops, extra=None):
-        self.report, self.drops = report, drops
+    def __init__(self, report, drops, waited, extra=None):
+        self.report, self.drops, self.waited = report, drops, waited
         self.extra = extra or {}
+
+    @property
+    def lost(self):
+        return pace.lost(self.report)
 
     def json(self):
         report = self.report
@@ -37,6 +45,7 @@ class Run:
             "duplicates": report["duplicates"],
             "reordered": report["reordered"],
             "seconds": round(report["seconds"], 2),
+            "waited_ms": round(self.waited, 3),
             "longest_ms": round((report["latency_ns"] or {"max": 0})["max"] / 1e6, 3),
             "dropped": self.drops,
             **self.extra,
@@ -49,6 +58,7 @@ def flowing(under, rate=RATE):
     it. Yields a place for what came of it."""
     before = under.dropped()
     outcome = {}
+    waited = Waited(under.appliance.process.pid)
     under.generator.start(rate)
     time.sleep(0.5)
     try:
@@ -59,7 +69,45 @@ def flowing(under, rate=RATE):
         after = under.dropped()
         drops = {name: n - before.get(name, 0) for name, n in after.items()}
         extra = outcome.pop("extra", {})
-        outcome["run"] = Run(report, {name: n for name, n in drops.items() if n}, extra)
+        drops = {name: n for name, n in drops.items() if n}
+        outcome["run"] = Run(report, drops, waited.now(), extra)
+
+
+class Waited:
+    """How long the worker was ready and not on its core, by the kernel's
+    account, and the machine off the core, by the hypervisor's; in ms."""
+
+    def __init__(self, pid):
+        self.pid = pid
+        self.begin, self.stolen = self.threads(), stolen()
+
+    def threads(self):
+        """Nanoseconds on a core and in wait of one, by thread."""
+        found = {}
+        for thread in os.listdir(f"/proc/{self.pid}/task"):
+            with open(f"/proc/{self.pid}/task/{thread}/schedstat", encoding="ascii") as file:
+                ran, waited, _ = file.read().split()
+                found[thread] = int(ran), int(waited)
+        return found
+
+    def now(self):
+        end = self.threads()
+        since = {
+            thread: [n - m for n, m in zip(end[thread], self.begin.get(thread, (0, 0)))]
+            for thread in end
+        }
+        # The one that never sleeps.
+        _, waited = max(since.values())
+        return waited / 1e6 + stolen() - self.stolen
+
+
+def stolen():
+    """Milliseconds that the worker's core was given to other machines."""
+    with open("/proc/stat", encoding="ascii") as file:
+        for line in file:
+            if line.startswith(f"cpu{CORE} "):
+                return int(line.split()[8]) * 1000 / os.sysconf("SC_CLK_TCK")
+    return 0.0
 
 
 def quiet(under, seconds=3.0):
@@ -171,10 +219,68 @@ def updates(under, wanted=1_000_000, count=1000, entries=MILLION):
     return outcome["run"]
 
 
-def appliance(directory, prefix, entries=MILLION):
-    """One with so many mappings, through which traffic to all of them flows."""
-    under = pace.Weft(directory, prefix, mappings=entries, settings={"mappings": 2 * entries})
-    return under.start(first=FIRST, flows=entries)
+@contextmanager
+def appliance(directory, prefix, entries=MILLION, limits=None):
+    """One with so many mappings, through which traffic to all of them flows.
+    Whoever changes something meanwhile is on core 0."""
+    limits = {"mappings": 2 * entries} | (limits or {})
+    cores = os.sched_getaffinity(0)
+    with pace.Weft(directory, prefix, mappings=entries, settings=limits) as under:
+        under.start(first=FIRST, flows=entries)
+        os.sched_setaffinity(0, {0})
+        try:
+            yield under
+        finally:
+            os.sched_setaffinity(0, cores)
+
+
+def ports(under, times=10):
+    """A node's port is added and removed, over and over; the last time while
+    somebody sends to it."""
+    running = under.appliance.config
+    node = rows.node_table("c", f"net_vhost9,iface={under.sockets[0]}.c,queues=1", 0)
+    with_it = dict(running)
+    with_it["port"] = [*running["port"], node]
+    with_it["binding"] = [*running["binding"], rows.binding("C", "c")]
+    with under.appliance.control() as client, flowing(under) as outcome:
+        took = []
+        for turn in range(times):
+            took.append(apply(client, with_it))
+            received = use(client, under.sockets[0] + ".c") if turn + 1 == times else None
+            took.append(apply(client, running))
+        outcome["extra"] = {
+            "times": times,
+            "took_ms": round(max(took) * 1000, 1),
+            "used": received,
+        }
+    return outcome["run"]
+
+
+def use(client, path, count=1000):
+    """Sends to a new port for a second; how much the appliance got."""
+    generator = pace.Generator([f"net_virtio_user9,path={path}"])
+    try:
+        generator.run(count, 1.0, "sleep")
+        return client.counters()[0]["port_c_rx_packets"]
+    finally:
+        generator.close()
+
+
+def apply(client, config):
+    """Seconds that it took. A device that is still closing cannot be opened."""
+    deadline = time.monotonic() + 10
+    while True:
+        begin = time.monotonic()
+        try:
+            client.call("config.apply", name="pace", text=weft.to_toml(config))
+        except control.ControlError as error:
+            if "still closing" not in str(error) or begin > deadline:
+                raise
+            time.sleep(0.05)
+            continue
+        took = time.monotonic() - begin
+        time.sleep(0.1)
+        return took
 
 
 SHARES = {"10%": 0.1, "50%": 0.5, "90%": 0.9}

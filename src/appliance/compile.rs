@@ -17,13 +17,14 @@ use crate::datapath::watch::Filter;
 use crate::mapping::{HostIndex, NodeIndex, SideIndex};
 use crate::model::{self, Role};
 use crate::substrate::{AddressState, EcmpSlots, Substrate};
+use crate::time::Time;
 use crate::wire::ethernet::{self, ethertype};
 use crate::wire::virtual_mac::{Family, Kind};
 use crate::wire::{Layout, Locator, Mac, Vaddr, Vni, checksum};
 
 use super::relay::RelayLinks;
 
-/// What does not change while the appliance runs.
+/// What does not change while the appliance runs, but for ports that come and go.
 #[derive(Clone, Debug)]
 pub struct Site {
     pub layout: Layout,
@@ -38,6 +39,16 @@ pub struct Site {
 pub struct SitePort {
     pub config: model::Port,
     pub mac: Mac,
+    /// Since when there is none: its number waits for another port.
+    pub vacant: Option<Time>,
+}
+
+impl Site {
+    /// The ports that there are, with their slots.
+    pub fn there(&self) -> impl Iterator<Item = (usize, &SitePort)> {
+        let ports = self.ports.iter().enumerate();
+        ports.filter(|(_, port)| port.vacant.is_none())
+    }
 }
 
 /// A number that the mapping table can name.
@@ -431,6 +442,7 @@ pub fn site(config: &config::Config, macs: &[Mac]) -> Site {
             .map(|(port, mac)| SitePort {
                 config: port.clone(),
                 mac: *mac,
+                vacant: None,
             })
             .collect(),
     }

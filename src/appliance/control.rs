@@ -206,9 +206,14 @@ impl<Po: Pool> Control<Po> {
         }
     }
 
-    fn look_at_links(&mut self, links: &mut [bool]) {
+    fn look_at_links(&mut self, links: &mut Vec<bool>) {
         let now = self.plant.now();
+        links.resize(self.plant.site.ports.len(), false);
         for (index, was_up) in links.iter_mut().enumerate() {
+            if self.plant.site.ports[index].vacant.is_some() {
+                *was_up = false;
+                continue;
+            }
             let up = self.plant.devices.link(index as u16).up;
             if up == *was_up {
                 continue;

@@ -1,6 +1,9 @@
 //! What control asks devices: a seam, so that the rest of the appliance knows
 //! no DPDK.
 
+use crate::config::Config;
+use crate::wire::Mac;
+
 /// State of a link.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Link {
@@ -27,6 +30,18 @@ pub trait Devices {
     fn counters(&self, port: u16) -> Vec<(String, u64)>;
     /// Facts about memory: pools and how full they are.
     fn pools(&self) -> Vec<PoolFill>;
+
+    /// Opens the device of a port of the file, to be the one of this slot;
+    /// returns its address, or why it cannot be had.
+    fn open(&mut self, config: &Config, index: usize, slot: u16) -> Result<Mac, String>;
+    /// Gives up the device of a slot. It closes when no worker has part in it.
+    fn close(&mut self, slot: u16);
+    /// Whether nothing is left of the device that a slot had.
+    fn is_free(&self, slot: u16) -> bool;
+    /// Workers' snapshot knows what was opened, and no longer what was closed.
+    fn hand_out(&mut self);
+    /// Closes what workers have given up.
+    fn collect(&mut self);
 }
 
 /// Fill of a packet pool.

@@ -1,6 +1,6 @@
 //! Devices on DPDK: opening them, handing queues to workers, asking them.
 
-use std::cell::RefCell;
+use std::cell::Cell;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -18,6 +18,7 @@ use crate::port::dpdk::DpdkPort;
 use crate::wire::Mac;
 
 use super::devices::{DeviceFacts, Devices, Link, PoolFill};
+use super::dpdk_hotplug::Hotplug;
 
 mod offload;
 
@@ -78,7 +79,7 @@ fn devices(config: &Config) -> Vec<String> {
 }
 
 /// What the file says, and what its devices need.
-fn eal_args(config: &Config) -> Vec<String> {
+pub(super) fn eal_args(config: &Config) -> Vec<String> {
     let mut args = config.runtime.eal_args.clone();
     // virtio-user shares its memory with the other side file by file, at most
     // eight; hugepages of their own would be hundreds.
@@ -114,6 +115,7 @@ pub(super) fn pools(eal: &Eal, config: &Config) -> Result<Vec<Mempool>, dpdk::Er
 /// A started port with the queues that are still to be handed out.
 #[derive(Debug)]
 pub(super) struct Opened {
+    name: String,
     pub(super) port: Port,
     pub(super) mac: Mac,
     pub(super) driver: String,
@@ -184,6 +186,7 @@ pub(super) fn open(
         }
     }
     Ok(Opened {
+        name: wanted.name.clone(),
         mac: Mac(port.mac()?),
         interface: Interface::below(&info.driver, &wanted.device),
         driver: info.driver,
@@ -319,86 +322,128 @@ impl Interface {
     }
 }
 
-/// Control's handles of the ports.
+/// A started device, as control sees it.
 #[derive(Debug)]
-pub(super) struct DpdkDevices {
-    ports: Vec<(Port, DeviceFacts)>,
-    interfaces: Vec<Option<Interface>>,
-    pools: Vec<Mempool>,
-    /// Links that could not be asked for, so that this is said once.
-    silent: RefCell<Vec<bool>>,
+pub(super) struct Device {
+    port: Port,
+    name: String,
+    facts: DeviceFacts,
+    interface: Option<Interface>,
+    /// Its link could not be asked for, which is said once.
+    silent: Cell<bool>,
 }
 
-impl DpdkDevices {
-    pub(super) fn new(opened: Vec<Opened>, pools: Vec<Mempool>) -> DpdkDevices {
-        let mut interfaces = Vec::new();
-        let ports: Vec<_> = opened
-            .into_iter()
-            .map(|opened| {
-                interfaces.push(opened.interface);
-                let facts = DeviceFacts {
-                    driver: opened.driver,
-                    rx_queues: opened.rx_queues,
-                    tx_queues: opened.tx_queues,
-                    offloads: opened.offloads.names,
-                };
-                (opened.port, facts)
-            })
-            .collect();
-        let silent = RefCell::new(vec![false; ports.len()]);
-        DpdkDevices {
-            ports,
-            interfaces,
-            pools,
-            silent,
+impl Device {
+    pub(super) fn new(opened: Opened) -> Device {
+        Device {
+            facts: DeviceFacts {
+                driver: opened.driver,
+                rx_queues: opened.rx_queues,
+                tx_queues: opened.tx_queues,
+                offloads: opened.offloads.names,
+            },
+            interface: opened.interface,
+            name: opened.name,
+            port: opened.port,
+            silent: Cell::new(false),
         }
     }
-}
 
-impl Devices for DpdkDevices {
-    fn link(&self, port: u16) -> Link {
-        let Some((device, _)) = self.ports.get(usize::from(port)) else {
-            return Link::default();
-        };
-        if device.is_removed() {
+    fn link(&self) -> Link {
+        if self.port.is_removed() {
             return Link::default();
         }
         // A tap is asked for by its interface's name in this namespace, and
         // is not there once it is given to another: its own end is always up.
-        if self.ports[usize::from(port)].1.driver == "net_tap" {
+        if self.facts.driver == "net_tap" {
             return Link { up: true, speed: 0 };
         }
-        if let Some(interface) = &self.interfaces[usize::from(port)]
-            && !interface.is_up()
-        {
+        if self.interface.as_ref().is_some_and(|below| !below.is_up()) {
             return Link::default();
         }
-        match device.link() {
+        match self.port.link() {
             Ok(link) => Link {
                 up: link.up,
                 speed: link.speed_mbps.unwrap_or(0),
             },
             Err(error) => {
-                let mut silent = self.silent.borrow_mut();
-                if !std::mem::replace(&mut silent[usize::from(port)], true) {
-                    log::warn!("its link state is not known, taken for down: {error}");
+                if !self.silent.replace(true) {
+                    log::warn!(
+                        "port {}: its link state is not known, taken for down: {error}",
+                        self.name
+                    );
                 }
                 Link::default()
             }
         }
     }
+}
+
+/// Control's handles of the ports.
+#[derive(Debug)]
+pub(super) struct DpdkDevices {
+    /// By slot.
+    devices: Vec<Option<Device>>,
+    pools: Vec<Mempool>,
+    hotplug: Hotplug,
+}
+
+impl DpdkDevices {
+    pub(super) fn new(opened: Vec<Opened>, pools: Vec<Mempool>, hotplug: Hotplug) -> DpdkDevices {
+        DpdkDevices {
+            devices: opened.into_iter().map(Device::new).map(Some).collect(),
+            pools,
+            hotplug,
+        }
+    }
+
+    fn device(&self, slot: u16) -> Option<&Device> {
+        self.devices.get(usize::from(slot))?.as_ref()
+    }
+}
+
+impl Devices for DpdkDevices {
+    fn link(&self, port: u16) -> Link {
+        self.device(port).map_or_else(Link::default, Device::link)
+    }
 
     fn facts(&self, port: u16) -> DeviceFacts {
-        self.ports
-            .get(usize::from(port))
-            .map_or_else(DeviceFacts::default, |(_, facts)| facts.clone())
+        self.device(port)
+            .map_or_else(DeviceFacts::default, |device| device.facts.clone())
     }
 
     fn counters(&self, port: u16) -> Vec<(String, u64)> {
-        let Some((device, _)) = self.ports.get(usize::from(port)) else {
-            return Vec::new();
-        };
-        device.xstats().unwrap_or_default()
+        let device = self.device(port);
+        device.map_or_else(Vec::new, |device| device.port.xstats().unwrap_or_default())
+    }
+
+    fn open(&mut self, config: &Config, index: usize, slot: u16) -> Result<Mac, String> {
+        let (device, mac) = self.hotplug.open(config, index, slot, &self.pools)?;
+        let slot = usize::from(slot);
+        if slot >= self.devices.len() {
+            self.devices.resize_with(slot + 1, || None);
+        }
+        self.devices[slot] = Some(device);
+        Ok(mac)
+    }
+
+    fn close(&mut self, slot: u16) {
+        let device = self.devices.get_mut(usize::from(slot));
+        if let Some(device) = device.and_then(Option::take) {
+            self.hotplug.close(slot, device.name, device.port);
+        }
+    }
+
+    fn is_free(&self, slot: u16) -> bool {
+        self.device(slot).is_none() && self.hotplug.is_free(slot)
+    }
+
+    fn hand_out(&mut self) {
+        self.hotplug.hand_out();
+    }
+
+    fn collect(&mut self) {
+        self.hotplug.collect();
     }
 
     fn pools(&self) -> Vec<PoolFill> {

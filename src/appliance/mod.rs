@@ -9,6 +9,7 @@
 //! | `reports`, `gauges`, `rings`, `explain`, `watchers` | what can be asked of a running appliance |
 //! | `control` | the control thread's loop |
 //! | `devices` | what control asks devices; `dpdk` is the real ones |
+//! | `hotplug`, `dpdk_hotplug` | ports that come and go meanwhile |
 //! | `start` | the way up and the way down |
 
 pub mod answer;
@@ -17,10 +18,13 @@ pub mod control;
 pub mod devices;
 #[cfg(feature = "dpdk")]
 mod dpdk;
+#[cfg(feature = "dpdk")]
+mod dpdk_hotplug;
 mod explain;
 mod gauges;
 #[cfg(feature = "dpdk")]
 mod group;
+mod hotplug;
 mod links;
 pub mod logging;
 mod made_up;

@@ -162,6 +162,7 @@ impl Plant {
     /// and a snapshot that is behind is made anew.
     pub fn step(&mut self, store: &Store) {
         let _ = self.writer.step(256);
+        self.devices.collect();
         self.participant.quiescent();
         self.publisher.domain().collect();
         self.dirty |= self.path_mtu.expire(self.now());
@@ -202,7 +203,10 @@ impl Plant {
             + topology.hosts.len() * 192
             + topology.ports.len() * 256;
         self.dirty = match self.publisher.replace_sized(topology.into(), bytes) {
-            Ok(()) => false,
+            Ok(()) => {
+                self.devices.hand_out();
+                false
+            }
             Err(refused) => {
                 log::warn!("the workers' view is behind: {}", refused.busy);
                 true

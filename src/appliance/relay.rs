@@ -274,7 +274,7 @@ impl RelayLinks {
 }
 
 fn config4(site: &Site, port: u16, relay: &model::Relay, seed: u64) -> Option<Link4Config> {
-    let SitePort { config, mac } = site.ports.get(usize::from(port))?;
+    let SitePort { config, mac, .. } = site.ports.get(usize::from(port))?;
     let side = &relay.ipv4;
     let mtu = side.mtu.unwrap_or(config.mtu);
     Some(Link4Config {
@@ -295,7 +295,7 @@ fn config4(site: &Site, port: u16, relay: &model::Relay, seed: u64) -> Option<Li
 
 /// The IPv6 side as an uplink whose only route goes everywhere.
 fn config6(site: &Site, port: u16, relay: &model::Relay) -> Option<SubstrateConfig> {
-    let SitePort { config, mac } = site.ports.get(usize::from(port))?;
+    let SitePort { config, mac, .. } = site.ports.get(usize::from(port))?;
     let side = &relay.ipv6;
     let uplink = Uplink {
         port,

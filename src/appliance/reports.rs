@@ -79,7 +79,7 @@ impl PlantTrait for Plant {
     }
 
     fn ports(&self) -> Vec<PortReport> {
-        let reports = self.site.ports.iter().enumerate().map(|(index, port)| {
+        let reports = self.site.there().map(|(index, port)| {
             let index = index as u16;
             let link = self.devices.link(index);
             let facts = self.devices.facts(index);
@@ -155,6 +155,14 @@ impl PlantTrait for Plant {
         }
         self.settings = settings.clone();
         Ok(())
+    }
+
+    fn ports_open(&mut self, wanted: &Config, names: &[&str]) -> Result<(), PlantError> {
+        self.open_ports(wanted, names)
+    }
+
+    fn ports_close(&mut self, names: &[&str]) {
+        self.close_ports(names);
     }
 
     fn has_room(&self, store: &Store) -> Result<(), PlantError> {
@@ -234,7 +242,7 @@ impl Plant {
     }
 
     fn port_counters(&self, out: &mut Counters) {
-        for (index, port) in self.site.ports.iter().enumerate() {
+        for (index, port) in self.site.there() {
             let name = &port.config.name;
             let blocks = || {
                 self.counters

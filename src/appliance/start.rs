@@ -6,6 +6,7 @@
 //! stop and give back what they hold, queues close, the EAL is cleaned up.
 
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -20,6 +21,7 @@ use crate::control::server::{BindError, Server, ServerConfig};
 use crate::control::store::{self, Desired, Store};
 use crate::datapath::counters::Counters;
 use crate::datapath::hold::HoldLimits;
+use crate::datapath::ports;
 use crate::datapath::wiring::{self, RingSizes};
 use crate::datapath::worker::{Idle, Settings, View, Worker};
 use crate::mapping::{Domain, InsertError, TooManyParticipants, Writer};
@@ -30,6 +32,7 @@ use crate::substrate::{Substrate, SubstrateConfig, SubstrateError, Uplink};
 use super::compile;
 use super::control::{Control, Signals};
 use super::dpdk::{DpdkDevices, Opened, eal_config, open, pools};
+use super::dpdk_hotplug::Hotplug;
 use super::logging;
 use super::metrics::Metrics;
 use super::notify::Notify;
@@ -85,7 +88,7 @@ pub fn run(path: &Path, options: Options) -> Result<(), Error> {
     let recovered = open_journal(&config, &mut server)?;
     let metrics = listen_for_scrapers(&config)?;
     super::stale::remove_sockets(config.port.iter().map(|port| port.device.as_str()));
-    let eal = Eal::init(&eal_config(&config, options.no_huge))?;
+    let eal = Rc::new(Eal::init(&eal_config(&config, options.no_huge))?);
     log::info!("memory: {}", eal.memory_note());
     let built = build(&config, &eal)?;
     let state = State { desired, recovered };
@@ -110,7 +113,9 @@ pub fn run(path: &Path, options: Options) -> Result<(), Error> {
     }
     // Rings and pools hold packets and ports: they go before the EAL does.
     drop(control);
-    if let Err(error) = eal.shutdown() {
+    if let Some(eal) = Rc::into_inner(eal)
+        && let Err(error) = eal.shutdown()
+    {
         log::warn!("{error}");
     }
     outcome.map_err(Error::Control)
@@ -225,17 +230,20 @@ fn assemble(
     server: Server,
     metrics: Option<Metrics>,
     state: State,
-    eal: &Eal,
+    eal: &Rc<Eal>,
 ) -> Result<(Workers, Control<MbufPool>), Error> {
     let clock = Clock::tsc(eal.tsc_hz());
     let domain = Domain::default();
     let writer = Writer::new(&domain, table_limits(&config.limits))?;
     let readers = writer.readers();
     let pool = MbufPool(built.pools[0].clone());
+    let slots = config.port.len() + ports::SPARE;
+    let (port_ends, handles) = ports::rings(built.queues.len(), slots);
+    let hotplug = Hotplug::new(eal.clone(), config, handles);
     let blocks: Vec<Arc<Counters>> = built
         .queues
         .iter()
-        .map(|_| Arc::new(Counters::new(config.port.len())))
+        .map(|_| Arc::new(Counters::new(slots)))
         .collect();
     let macs: Vec<_> = built.ports.iter().map(|port| port.mac).collect();
     let site = compile::site(config, &macs);
@@ -249,7 +257,7 @@ fn assemble(
         domain: domain.clone(),
         writer,
         counters: blocks.clone(),
-        devices: Box::new(DpdkDevices::new(built.ports, built.pools)),
+        devices: Box::new(DpdkDevices::new(built.ports, built.pools, hotplug)),
         clock: clock.clone(),
         seed: random(),
     })?;
@@ -269,15 +277,16 @@ fn assemble(
         .into_iter()
         .zip(built.transmitters)
         .zip(worker_ends)
-        .zip(blocks);
-    for (index, (((ports, transmitter), ends), counters)) in parts.enumerate() {
+        .zip(blocks)
+        .zip(port_ends);
+    for (index, ((((ports, transmitter), ends), counters), changes)) in parts.enumerate() {
         let view = View {
             topology: plant.publisher.subscribe(),
             mappings: readers.reader(),
             participant: domain.register()?,
         };
         let settings = settings(config, index as u16, transmitter, &clock);
-        workers.push(Worker::new(
+        let worker = Worker::new(
             settings,
             view,
             ports,
@@ -285,7 +294,8 @@ fn assemble(
             ends,
             counters,
             clock.clone(),
-        ));
+        );
+        workers.push(worker.with_ports(changes));
     }
     let socket = config.control.socket.clone();
     let control = Control {

@@ -30,6 +30,23 @@ impl Devices for Idle {
     fn pools(&self) -> Vec<PoolFill> {
         Vec::new()
     }
+
+    fn open(&mut self, config: &Config, index: usize, slot: u16) -> Result<Mac, String> {
+        match config.port[index].device.as_str() {
+            "net_broken" => Err("it is broken".to_owned()),
+            _ => Ok(Mac([2, 0, 0, 0, 1, slot as u8])),
+        }
+    }
+
+    fn close(&mut self, _: u16) {}
+
+    fn is_free(&self, _: u16) -> bool {
+        true
+    }
+
+    fn hand_out(&mut self) {}
+
+    fn collect(&mut self) {}
 }
 
 /// Host R of the first vnet of README.md; `vnet` is said of the vnet too.

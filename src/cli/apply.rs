@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::failure::Failure;
 use super::output::{Context, Style, clean, remark};
-use crate::config::{Problem, Problems, SettingChange, Warning, shown};
+use crate::config::{PortChange, Problem, Problems, SettingChange, Warning, shown};
 use crate::control::client::{Client, ClientError};
 use crate::control::proto::{
     Access, ApplyReport, ConfigApply, Difference, Error, ErrorData, Fate, FieldChange, Kind,
@@ -169,6 +169,11 @@ fn print(context: &mut Context, name: &str, report: &ApplyReport) -> Result<(), 
 }
 
 fn setting_line(setting: &SettingChange) -> String {
+    match setting.port_change() {
+        Some(PortChange::Added(port)) => return format!("port {port}: added"),
+        Some(PortChange::Removed(port)) => return format!("port {port}: removed"),
+        None => {}
+    }
     let (old, new) = (shown(setting.old.as_ref()), shown(setting.new.as_ref()));
     format!("{}: {old} -> {new}", setting.path)
 }

@@ -23,7 +23,26 @@ pub struct SettingChange {
     pub new: Option<Value>,
 }
 
+/// A port of nodes that one file has and another has not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PortChange<'a> {
+    Added(&'a str),
+    Removed(&'a str),
+}
+
 impl SettingChange {
+    /// A port of nodes that comes or goes, which it can while the appliance
+    /// runs.
+    pub fn port_change(&self) -> Option<PortChange<'_>> {
+        let name = self.port.as_deref().filter(|_| !self.path.contains('.'))?;
+        let of_nodes = |port: &Value| port.get("role").and_then(Value::as_str) == Some("node");
+        match (&self.old, &self.new) {
+            (None, Some(port)) if of_nodes(port) => Some(PortChange::Added(name)),
+            (Some(port), None) if of_nodes(port) => Some(PortChange::Removed(name)),
+            _ => None,
+        }
+    }
+
     /// For a setting that cannot change while the appliance runs.
     pub fn refused(&self) -> Problem {
         let (path, of) = (&self.path, self.port.as_deref());

@@ -32,10 +32,10 @@ use crate::model::{
 use crate::wire::{Layout, Locator};
 
 pub use af_packet::device_string;
-pub use differ::{SettingChange, setting_changes, shown};
+pub use differ::{PortChange, SettingChange, setting_changes, shown};
 pub use eam_file::{EamFile, eam_of_line};
 pub use load::places;
-pub use pools::{PoolSize, memory_mb, pools, pools_on};
+pub use pools::{PoolSize, memory_mb, needed, pools, pools_on};
 pub use problem::{Problem, Problems, Warning};
 pub use reference::reference;
 pub use types::{

@@ -57,6 +57,25 @@ pub fn pools(config: &Config) -> Vec<PoolSize> {
 
 /// The same with the caller's knowledge of which port is on which NUMA node.
 pub fn pools_on(config: &Config, socket_of: impl Fn(&Port) -> u32) -> Vec<PoolSize> {
+    let data_room = data_room(config);
+    needed_on(config, socket_of)
+        .into_iter()
+        .map(|(socket, needed)| PoolSize {
+            socket,
+            mbufs: config.limits.mbufs.unwrap_or_else(|| round(needed)),
+            data_room,
+            cache: CACHE,
+        })
+        .collect()
+}
+
+/// Buffers that can be in use at once, by NUMA node, whatever the file says
+/// there are.
+pub fn needed(config: &Config) -> BTreeMap<u32, u64> {
+    needed_on(config, socket_of)
+}
+
+fn needed_on(config: &Config, socket_of: impl Fn(&Port) -> u32) -> BTreeMap<u32, u64> {
     let mut queues: BTreeMap<u32, u64> = BTreeMap::new();
     for port in &config.port {
         let rx = u64::from(config.queues(port));
@@ -68,19 +87,10 @@ pub fn pools_on(config: &Config, socket_of: impl Fn(&Port) -> u32) -> Vec<PoolSi
         queues.insert(0, 0);
     }
     let common = common(config);
-    let data_room = data_room(config);
     queues
-        .into_iter()
-        .map(|(socket, held)| PoolSize {
-            socket,
-            mbufs: config
-                .limits
-                .mbufs
-                .unwrap_or_else(|| round(held.saturating_add(common))),
-            data_room,
-            cache: CACHE,
-        })
-        .collect()
+        .values_mut()
+        .for_each(|held| *held = held.saturating_add(common));
+    queues
 }
 
 /// Buffers that are taken up by packets larger than any port's, until they are

@@ -86,6 +86,16 @@ pub trait Plant {
     /// running.
     fn settings_changed(&mut self, settings: &Config) -> Result<(), PlantError>;
 
+    /// Opens ports that `wanted` has and the running appliance has not, all of
+    /// them or none; the next `topology_changed` may name them.
+    fn ports_open(&mut self, _wanted: &Config, names: &[&str]) -> Result<(), PlantError> {
+        let names = names.join(", ");
+        Err(PlantError::Refused(format!("cannot open ports: {names}")))
+    }
+
+    /// Gives up ports that nothing in the store names any more.
+    fn ports_close(&mut self, _names: &[&str]) {}
+
     /// Whether all that the store holds has room in the tables.
     fn has_room(&self, _: &Store) -> Result<(), PlantError> {
         Ok(())

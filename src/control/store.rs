@@ -393,6 +393,11 @@ impl Store {
         self.vnets.values().map(|entry| &entry.object)
     }
 
+    /// The ports there are from now on; returns those that there were.
+    pub(crate) fn set_ports(&mut self, ports: Vec<Port>) -> Vec<Port> {
+        std::mem::replace(&mut self.settings.ports, ports)
+    }
+
     pub fn bindings(&self) -> impl Iterator<Item = &Binding> {
         self.bindings.values().map(|entry| &entry.object)
     }

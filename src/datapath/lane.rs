@@ -228,7 +228,7 @@ impl<Io: Port, Po: Pool<Packet = Io::Packet>> Lane<Io, Po> {
         }
     }
 
-    fn flush_port(&mut self, port: usize) {
+    pub(super) fn flush_port(&mut self, port: usize) {
         if !self.ports[port].transmits() {
             return self.hand_over(port);
         }

@@ -25,6 +25,7 @@ pub mod offload;
 pub mod outsider;
 pub mod parse;
 pub mod plain;
+pub mod ports;
 pub mod record;
 pub mod relay;
 pub mod resolve;

@@ -42,6 +42,7 @@ use super::hold::{HoldLimits, Holds};
 use super::lane::Lane;
 use super::limit::{Limiter, RelayLimit};
 use super::plain::Scratch;
+use super::ports::PortEnds;
 use super::record::Slots;
 use super::topology::Snapshot;
 use super::wiring::WorkerEnds;
@@ -75,15 +76,17 @@ pub struct Settings {
     pub transmitter: Vec<u16>,
 }
 
-/// Rounds after which a worker tells how full its rings to others are: seldom
-/// enough to cost nothing, and even an idle one does it several times a second.
-const FILLS: u64 = 256;
+/// Rounds after which a worker tells how full its rings to others are, and looks
+/// for ports that come or go: seldom enough to cost nothing, and even an idle one
+/// does it several times a second.
+const SELDOM: u64 = 256;
 
 /// One worker, ready to run.
 #[repr(align(128))]
 pub struct Worker<Io: Port, Po> {
     view: View,
     lane: Lane<Io, Po>,
+    changes: Option<PortEnds<Io>>,
     burst: Burst<Io::Packet>,
     /// When the last round began, and whether it found packets.
     started: u64,
@@ -117,11 +120,19 @@ impl<Io: Port, Po: Pool<Packet = Io::Packet>> Worker<Io, Po> {
         clock: Clock,
     ) -> Worker<Io, Po> {
         let started = clock.now();
-        let buckets = settings.nodes + 2 * ports.len();
+        let mut settings = settings;
+        // Ports may come: what is kept by port has room for all there can be.
+        let slots = counters.ports.len().max(ports.len());
+        let spare = slots - ports.len();
+        let (mut queues, mut pending) = (Vec::with_capacity(slots), Vec::with_capacity(slots));
+        pending.extend(ports.iter().map(|_| CachePadded::default()));
+        queues.extend(ports.into_iter().map(CachePadded::new));
+        settings.transmitter.reserve_exact(spare);
+        let buckets = settings.nodes + 2 * slots;
         let limiter = |rate: u32| Limiter::new(buckets, rate, rate.max(BURST as u32), clock.hz());
         Worker {
             lane: Lane {
-                pending: ports.iter().map(|_| CachePadded::default()).collect(),
+                pending,
                 holds: Holds::new(settings.holds),
                 punt_limit: limiter(settings.punt_rate),
                 miss_limit: limiter(settings.miss_rate),
@@ -131,23 +142,30 @@ impl<Io: Port, Po: Pool<Packet = Io::Packet>> Worker<Io, Po> {
                     settings.icmp_rate,
                     clock.hz(),
                 ),
-                relay_limit: RelayLimit::new(ports.len(), clock.hz()),
+                relay_limit: RelayLimit::new(slots, clock.hz()),
                 fresh: FreshIds::new(settings.index, settings.workers),
                 next_retry: 0,
                 slots: Slots::default(),
                 scratch: Scratch::default(),
                 settings,
-                ports: ports.into_iter().map(CachePadded::new).collect(),
+                ports: queues,
                 pool,
                 ends,
                 counters,
                 clock,
             },
             view,
+            changes: None,
             burst: Burst::default(),
             started,
             busy: false,
         }
+    }
+
+    /// Ports may come and go from now on.
+    pub fn with_ports(mut self, ends: PortEnds<Io>) -> Worker<Io, Po> {
+        self.changes = Some(ends);
+        self
     }
 
     /// Works until told to stop, then gives back what it held.
@@ -182,14 +200,21 @@ impl<Io: Port, Po: Pool<Packet = Io::Packet>> Worker<Io, Po> {
         self.view.participant.quiescent();
         let counters = &self.lane.counters;
         counters.rounds.add(1);
-        if counters.rounds.get().is_multiple_of(FILLS) {
-            self.lane.ends.tell_fills();
-        }
         self.busy = moved > 0;
         if self.busy {
             counters.busy_rounds.add(1);
         }
+        if counters.rounds.get().is_multiple_of(SELDOM) {
+            self.seldom();
+        }
         moved
+    }
+
+    fn seldom(&mut self) {
+        self.lane.ends.tell_fills();
+        if let Some(changes) = &mut self.changes {
+            self.lane.swap_ports(changes);
+        }
     }
 
     /// What the round before took, sleep after it included: reading the clock

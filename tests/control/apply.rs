@@ -184,6 +184,62 @@ fn a_dry_run_says_the_same_and_changes_nothing() {
     assert_eq!(full.code, ErrorCode::Limit, "{full}");
 }
 
+const NEW_PORT: &str = "[[port]]\nname = \"new\"\ndevice = \"net_null7\"\nrole = \"node\"\n";
+const NEW_NODE: &str =
+    "[[binding]]\nname = \"N\"\nvnet = \"Z\"\naddress = \"10.0.0.9\"\nport = \"new\"\n";
+
+#[test]
+fn ports_of_nodes_come_and_go() {
+    let (rig, mut client) = running();
+    let text = format!("{FILE}{NEW_PORT}{NEW_NODE}");
+    let mut dry = ask(&text);
+    dry.dry_run = true;
+    let planned = client.call(&dry).unwrap();
+    assert_eq!((planned.added, planned.changed), (1, 1), "{planned:?}");
+    assert_eq!(calls(&rig), [""; 0]);
+    let report = apply(&mut client, &text);
+    assert_eq!((report.added, report.changed), (1, 1), "{report:?}");
+    // Open before anything names it.
+    let made = calls(&rig);
+    assert_eq!(made[0], "open new");
+    assert!(made[1].starts_with("topology"), "{made:?}");
+    assert_eq!(apply(&mut client, &text).changes(), 0);
+    calls(&rig);
+    // Closed when nothing names it any more.
+    let report = apply(&mut client, FILE);
+    assert_eq!((report.changed, report.removed), (1, 1), "{report:?}");
+    let made = calls(&rig);
+    assert_eq!(made.last().unwrap(), "close new");
+    assert!(made[0].starts_with("topology"), "{made:?}");
+    assert_eq!(apply(&mut client, FILE).changes(), 0);
+}
+
+#[test]
+fn a_port_in_use_stays_and_a_broken_one_changes_nothing() {
+    let (rig, mut client) = running();
+    rig.plant.0.lock().unwrap().refuse_ports = true;
+    let text = format!("{FILE}{NEW_PORT}{NEW_NODE}");
+    let error = refused(&mut client, &text);
+    assert_eq!(error.message, "no such device");
+    assert_eq!(apply(&mut client, FILE).changes(), 0);
+    rig.plant.0.lock().unwrap().refuse_ports = false;
+    // What comes after the device fails: it is closed again.
+    rig.plant.0.lock().unwrap().refuse_topology = true;
+    refused(&mut client, &text);
+    rig.plant.0.lock().unwrap().refuse_topology = false;
+    assert_eq!(calls(&rig).last().unwrap(), "close new");
+    assert_eq!(apply(&mut client, FILE).changes(), 0);
+    // An operator's node is on it.
+    apply(&mut client, &format!("{FILE}{NEW_PORT}"));
+    let node = json!({"name": "N", "vnet": "Z", "address": "10.0.0.9", "port": "new"});
+    let set = serde_json::from_value::<BindingSet>(json!({"binding": node})).unwrap();
+    client.call(&set).unwrap();
+    calls(&rig);
+    let error = refused(&mut client, FILE);
+    assert_eq!(error.message, "binding N: there is no port new");
+    assert_eq!(calls(&rig), [""; 0]);
+}
+
 #[test]
 fn what_needs_a_restart_is_refused_all_of_it_by_name() {
     let (rig, mut client) = running();

@@ -70,6 +70,7 @@ pub(crate) struct Told {
     /// The file it runs with, when that has changed.
     pub(crate) settings: Option<Config>,
     pub(crate) refuse_settings: bool,
+    pub(crate) refuse_ports: bool,
     /// Every call, in order.
     pub(crate) calls: Vec<String>,
     /// Only count: for the test of a million.
@@ -152,6 +153,22 @@ impl Plant for TestPlant {
                 Ok(())
             }
         }
+    }
+
+    fn ports_open(&mut self, wanted: &Config, names: &[&str]) -> Result<(), PlantError> {
+        let mut told = self.0.lock().unwrap();
+        told.calls.push(format!("open {}", names.join(",")));
+        let known = |name: &&str| wanted.port.iter().any(|port| port.name == *name);
+        assert!(names.iter().all(known));
+        match told.refuse_ports {
+            true => Err(PlantError::Refused("no such device".into())),
+            false => Ok(()),
+        }
+    }
+
+    fn ports_close(&mut self, names: &[&str]) {
+        let mut told = self.0.lock().unwrap();
+        told.calls.push(format!("close {}", names.join(",")));
     }
 
     fn has_room(&self, store: &Store) -> Result<(), PlantError> {

@@ -10,6 +10,7 @@ mod holds;
 mod isolation;
 mod offload;
 mod plain;
+mod ports;
 mod punts;
 mod relay;
 mod vectors;

@@ -13,13 +13,13 @@ use std::thread::JoinHandle;
 use super::dispatch::params;
 use super::write::{Answer, result};
 use super::{Asker, Server, ServerConfig};
-use crate::config::{self, Config, Problem, Problems, SettingChange, Warning};
+use crate::config::{self, Config, PortChange, Problem, Problems, SettingChange, Warning};
 use crate::control::plant::Plant;
 use crate::control::proto::{
     Access, ApplyReport, ConfigApply, Error, ErrorCode, Event, LISTED_MAPPINGS, Method, fits,
 };
 use crate::control::store::{Desired, Store};
-use crate::model::Origin;
+use crate::model::{Origin, Port};
 use serde_json::value::RawValue;
 
 /// Settings that take another value while the appliance runs; those of the
@@ -260,8 +260,51 @@ impl Server {
         }
     }
 
-    /// Stages, looks, commits: everything or nothing.
+    /// Opens ports that come and closes those that go, around all else:
+    /// everything or nothing.
     fn apply(
+        &mut self,
+        wanted: Wanted,
+        dry_run: bool,
+        listed: Listed,
+        store: &mut Store,
+        plant: &mut impl Plant,
+        now: u32,
+    ) -> Result<ApplyReport, Error> {
+        let running = plant.settings().port;
+        let next = ports(running.clone(), &wanted.settings.port, &wanted.live);
+        let names = |these: &[Port], not: &[Port]| -> Vec<String> {
+            let gone = |port: &&Port| !not.iter().any(|other| other.name == port.name);
+            these
+                .iter()
+                .filter(gone)
+                .map(|port| port.name.clone())
+                .collect()
+        };
+        let (added, removed) = (names(&next, &running), names(&running, &next));
+        if added.is_empty() && removed.is_empty() {
+            return self.apply_objects(wanted, dry_run, listed, store, plant, now);
+        }
+        let added: Vec<&str> = added.iter().map(String::as_str).collect();
+        let removed: Vec<&str> = removed.iter().map(String::as_str).collect();
+        if !dry_run && !added.is_empty() {
+            let settings = with_live(plant.settings(), &wanted.settings, &wanted.live);
+            plant.ports_open(&settings, &added)?;
+        }
+        let before = store.set_ports(next);
+        let outcome = self.apply_objects(wanted, dry_run, listed, store, plant, now);
+        if outcome.is_err() || dry_run {
+            store.set_ports(before);
+        }
+        let over = if outcome.is_ok() { removed } else { added };
+        if !dry_run && !over.is_empty() {
+            plant.ports_close(&over);
+        }
+        outcome
+    }
+
+    /// Stages, looks, commits: everything or nothing.
+    fn apply_objects(
         &mut self,
         wanted: Wanted,
         dry_run: bool,
@@ -301,7 +344,7 @@ impl Server {
             return Ok(report);
         }
         let transaction = store.commit(plant, staged)?;
-        let settings = with_live(plant.settings(), &wanted.settings);
+        let settings = with_live(plant.settings(), &wanted.settings, &report.settings);
         if let Err(error) = plant.settings_changed(&settings) {
             store.take_back(plant, transaction);
             return Err(error.into());
@@ -334,7 +377,8 @@ impl ServerConfig {
 }
 
 /// What runs, but for the settings that can change while it does.
-fn with_live(mut running: Config, wanted: &Config) -> Config {
+fn with_live(mut running: Config, wanted: &Config, live: &[SettingChange]) -> Config {
+    running.port = ports(running.port, &wanted.port, live);
     running.log.level = wanted.log.level;
     running.control = config::Control {
         socket: running.control.socket,
@@ -345,6 +389,26 @@ fn with_live(mut running: Config, wanted: &Config) -> Config {
     running
 }
 
+/// Those that run, with those that come and without those that go, in the
+/// order of the file.
+fn ports(mut running: Vec<Port>, wanted: &[Port], live: &[SettingChange]) -> Vec<Port> {
+    let is = |change: PortChange<'_>| {
+        let mut found = live.iter().filter_map(SettingChange::port_change);
+        found.any(|found| found == change)
+    };
+    let mut ports = Vec::new();
+    for port in wanted {
+        match running.iter().position(|old| old.name == port.name) {
+            Some(at) => ports.push(running.remove(at)),
+            None if is(PortChange::Added(&port.name)) => ports.push(port.clone()),
+            None => {}
+        }
+    }
+    running.retain(|port| !is(PortChange::Removed(&port.name)));
+    ports.append(&mut running);
+    ports
+}
+
 /// Reads, checks and compares; everything that needs no store.
 fn wanted(name: String, bytes: &[u8], running: &Config) -> Result<Wanted, Refusal> {
     let (mut settings, warnings) = Config::parse(&name, bytes).map_err(Refusal::File)?;
@@ -352,7 +416,7 @@ fn wanted(name: String, bytes: &[u8], running: &Config) -> Result<Wanted, Refusa
     let changes = config::setting_changes(running, &settings);
     let (live, restart): (Vec<_>, Vec<_>) = changes
         .into_iter()
-        .partition(|change| LIVE.contains(&change.path.as_str()));
+        .partition(|change| LIVE.contains(&change.path.as_str()) || change.port_change().is_some());
     let text = String::from_utf8_lossy(bytes);
     let places = match restart.is_empty() {
         true => Vec::new(),
@@ -460,7 +524,7 @@ mod tests {
              group_access = \"ro\"\nclients = 3\nline_bytes = 2048\nbatch = 9\n\
              queue_bytes = 8192\n"
         ));
-        let next = with_live(running.clone(), &wanted);
+        let next = with_live(running.clone(), &wanted, &[]);
         let taken = config::setting_changes(&running, &next);
         let mut taken: Vec<_> = taken.iter().map(|change| change.path.as_str()).collect();
         taken.sort_unstable();
