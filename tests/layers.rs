@@ -20,10 +20,12 @@ const LAYERS: [&[&str]; 8] = [
 const UNSAFE: [&str; 2] = ["src/mapping/", "src/arch.rs"];
 
 /// Who may name the crate that wraps DPDK.
-const NAMES_DPDK: [&str; 4] = [
+const NAMES_DPDK: [&str; 6] = [
     "src/port/dpdk.rs",
     "src/appliance/dpdk.rs",
     "src/appliance/dpdk/offload.rs",
+    "src/appliance/dpdk_devices.rs",
+    "src/appliance/dpdk_hotplug.rs",
     "src/appliance/start.rs",
 ];
 

@@ -12,7 +12,6 @@ import time
 from contextlib import contextmanager
 
 from . import control, load, pace, plan, rows, weft
-from .rows import CORE
 
 MILLION = 1 << 20
 RATE = 500_000
@@ -58,7 +57,7 @@ def flowing(under, rate=RATE):
     it. Yields a place for what came of it."""
     before = under.dropped()
     outcome = {}
-    waited = Waited(under.appliance.process.pid)
+    waited = pace.Waited(under.pid)
     under.generator.start(rate)
     time.sleep(0.5)
     try:
@@ -71,43 +70,6 @@ def flowing(under, rate=RATE):
         extra = outcome.pop("extra", {})
         drops = {name: n for name, n in drops.items() if n}
         outcome["run"] = Run(report, drops, waited.now(), extra)
-
-
-class Waited:
-    """How long the worker was ready and not on its core, by the kernel's
-    account, and the machine off the core, by the hypervisor's; in ms."""
-
-    def __init__(self, pid):
-        self.pid = pid
-        self.begin, self.stolen = self.threads(), stolen()
-
-    def threads(self):
-        """Nanoseconds on a core and in wait of one, by thread."""
-        found = {}
-        for thread in os.listdir(f"/proc/{self.pid}/task"):
-            with open(f"/proc/{self.pid}/task/{thread}/schedstat", encoding="ascii") as file:
-                ran, waited, _ = file.read().split()
-                found[thread] = int(ran), int(waited)
-        return found
-
-    def now(self):
-        end = self.threads()
-        since = {
-            thread: [n - m for n, m in zip(end[thread], self.begin.get(thread, (0, 0)))]
-            for thread in end
-        }
-        # The one that never sleeps.
-        _, waited = max(since.values())
-        return waited / 1e6 + stolen() - self.stolen
-
-
-def stolen():
-    """Milliseconds that the worker's core was given to other machines."""
-    with open("/proc/stat", encoding="ascii") as file:
-        for line in file:
-            if line.startswith(f"cpu{CORE} "):
-                return int(line.split()[8]) * 1000 / os.sysconf("SC_CLK_TCK")
-    return 0.0
 
 
 def quiet(under, seconds=3.0):
@@ -286,14 +248,15 @@ def apply(client, config):
 SHARES = {"10%": 0.1, "50%": 0.5, "90%": 0.9}
 
 
-def latency(generator, seconds=1.0):
+def latency(under, seconds=1.0):
     """The highest loss-free rate in Mpps, and percentiles in microseconds at
     shares of it. The generator has its core to itself."""
-    rate, _ = pace.highest(generator, seconds=seconds)
+    rate = pace.highest(under, seconds=seconds)
     found = {"mpps": rate / 1e6}
     for name, share in SHARES.items():
-        report = generator.run(rate * share, 2 * seconds)
+        report = pace.calm(under, rate * share, 2 * seconds)
         times = report["latency_ns"]
         found[name] = {key: times[key] / 1000 for key in ("min", "p50", "p90", "p99", "p999", "max")}
         found[name]["lost"] = pace.lost(report)
+        found[name]["waited_ms"] = report["waited_ms"]
     return found

@@ -12,7 +12,8 @@ use crate::datapath::ports::{PortHandles, Swap};
 use crate::port::dpdk::DpdkPort;
 use crate::wire::Mac;
 
-use super::dpdk::{Device, eal_args, open};
+use super::dpdk::{eal_args, open};
+use super::dpdk_devices::Device;
 
 /// What hotplug needs beside the devices themselves.
 #[derive(Debug)]

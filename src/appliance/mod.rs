@@ -8,7 +8,7 @@
 //! | `answer` | what workers leave to the control thread |
 //! | `reports`, `gauges`, `rings`, `explain`, `watchers` | what can be asked of a running appliance |
 //! | `control` | the control thread's loop |
-//! | `devices` | what control asks devices; `dpdk` is the real ones |
+//! | `devices` | what control asks devices; `dpdk` opens the real ones, `dpdk_devices` asks them |
 //! | `hotplug`, `dpdk_hotplug` | ports that come and go meanwhile |
 //! | `start` | the way up and the way down |
 
@@ -18,6 +18,8 @@ pub mod control;
 pub mod devices;
 #[cfg(feature = "dpdk")]
 mod dpdk;
+#[cfg(feature = "dpdk")]
+mod dpdk_devices;
 #[cfg(feature = "dpdk")]
 mod dpdk_hotplug;
 mod explain;

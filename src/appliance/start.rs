@@ -31,7 +31,8 @@ use crate::substrate::{Substrate, SubstrateConfig, SubstrateError, Uplink};
 
 use super::compile;
 use super::control::{Control, Signals};
-use super::dpdk::{DpdkDevices, Opened, eal_config, open, pools};
+use super::dpdk::{Opened, eal_config, open, pools};
+use super::dpdk_devices::DpdkDevices;
 use super::dpdk_hotplug::Hotplug;
 use super::logging;
 use super::metrics::Metrics;

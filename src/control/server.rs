@@ -14,6 +14,7 @@
 mod apply;
 mod bind;
 mod dispatch;
+mod ports;
 mod read;
 mod write;
 

@@ -8,12 +8,10 @@ import os
 import tempfile
 import unittest
 
-from lab import pace_rows
+from lab import pace, pace_rows
 
 ENTRIES = 1 << 14
 AGAIN = 6
-# Milliseconds.
-WAITED = 0.5
 
 
 @unittest.skipUnless((os.cpu_count() or 1) > 1, "generator and worker need a core each")
@@ -35,7 +33,7 @@ class Blocked(unittest.TestCase):
             self.assertEqual((report["duplicates"], report["reordered"]), (0, 0))
             if not run.lost:
                 return run
-            if run.waited < WAITED:
+            if run.waited < pace.WAITED:
                 self.fail(f"{run.lost} frames lost; the worker waited {run.waited:.2f} ms")
         raise unittest.SkipTest("others take the worker's core all the time")
 

@@ -13,13 +13,13 @@ use std::thread::JoinHandle;
 use super::dispatch::params;
 use super::write::{Answer, result};
 use super::{Asker, Server, ServerConfig};
-use crate::config::{self, Config, PortChange, Problem, Problems, SettingChange, Warning};
+use crate::config::{self, Config, Problem, Problems, SettingChange, Warning};
 use crate::control::plant::Plant;
 use crate::control::proto::{
     Access, ApplyReport, ConfigApply, Error, ErrorCode, Event, LISTED_MAPPINGS, Method, fits,
 };
 use crate::control::store::{Desired, Store};
-use crate::model::{Origin, Port};
+use crate::model::Origin;
 use serde_json::value::RawValue;
 
 /// Settings that take another value while the appliance runs; those of the
@@ -67,13 +67,13 @@ enum Asked {
 
 /// What a file wants.
 #[derive(Debug)]
-struct Wanted {
+pub(super) struct Wanted {
     name: String,
-    settings: Config,
+    pub(super) settings: Config,
     desired: Desired,
     warnings: Vec<Problem>,
     /// Settings that differ from those that run.
-    live: Vec<SettingChange>,
+    pub(super) live: Vec<SettingChange>,
     /// The same, of those that need a restart, with their places in the file.
     restart: Vec<(SettingChange, Problem)>,
 }
@@ -93,7 +93,7 @@ impl From<Error> for Refusal {
 
 /// What is listed of a difference.
 #[derive(Clone, Copy, Debug)]
-struct Listed {
+pub(super) struct Listed {
     mappings: u64,
     /// Bytes.
     room: usize,
@@ -260,51 +260,8 @@ impl Server {
         }
     }
 
-    /// Opens ports that come and closes those that go, around all else:
-    /// everything or nothing.
-    fn apply(
-        &mut self,
-        wanted: Wanted,
-        dry_run: bool,
-        listed: Listed,
-        store: &mut Store,
-        plant: &mut impl Plant,
-        now: u32,
-    ) -> Result<ApplyReport, Error> {
-        let running = plant.settings().port;
-        let next = ports(running.clone(), &wanted.settings.port, &wanted.live);
-        let names = |these: &[Port], not: &[Port]| -> Vec<String> {
-            let gone = |port: &&Port| !not.iter().any(|other| other.name == port.name);
-            these
-                .iter()
-                .filter(gone)
-                .map(|port| port.name.clone())
-                .collect()
-        };
-        let (added, removed) = (names(&next, &running), names(&running, &next));
-        if added.is_empty() && removed.is_empty() {
-            return self.apply_objects(wanted, dry_run, listed, store, plant, now);
-        }
-        let added: Vec<&str> = added.iter().map(String::as_str).collect();
-        let removed: Vec<&str> = removed.iter().map(String::as_str).collect();
-        if !dry_run && !added.is_empty() {
-            let settings = with_live(plant.settings(), &wanted.settings, &wanted.live);
-            plant.ports_open(&settings, &added)?;
-        }
-        let before = store.set_ports(next);
-        let outcome = self.apply_objects(wanted, dry_run, listed, store, plant, now);
-        if outcome.is_err() || dry_run {
-            store.set_ports(before);
-        }
-        let over = if outcome.is_ok() { removed } else { added };
-        if !dry_run && !over.is_empty() {
-            plant.ports_close(&over);
-        }
-        outcome
-    }
-
     /// Stages, looks, commits: everything or nothing.
-    fn apply_objects(
+    pub(super) fn apply_objects(
         &mut self,
         wanted: Wanted,
         dry_run: bool,
@@ -377,8 +334,8 @@ impl ServerConfig {
 }
 
 /// What runs, but for the settings that can change while it does.
-fn with_live(mut running: Config, wanted: &Config, live: &[SettingChange]) -> Config {
-    running.port = ports(running.port, &wanted.port, live);
+pub(super) fn with_live(mut running: Config, wanted: &Config, live: &[SettingChange]) -> Config {
+    running.port = super::ports::next(running.port, &wanted.port, live);
     running.log.level = wanted.log.level;
     running.control = config::Control {
         socket: running.control.socket,
@@ -387,26 +344,6 @@ fn with_live(mut running: Config, wanted: &Config, live: &[SettingChange]) -> Co
         ..wanted.control.clone()
     };
     running
-}
-
-/// Those that run, with those that come and without those that go, in the
-/// order of the file.
-fn ports(mut running: Vec<Port>, wanted: &[Port], live: &[SettingChange]) -> Vec<Port> {
-    let is = |change: PortChange<'_>| {
-        let mut found = live.iter().filter_map(SettingChange::port_change);
-        found.any(|found| found == change)
-    };
-    let mut ports = Vec::new();
-    for port in wanted {
-        match running.iter().position(|old| old.name == port.name) {
-            Some(at) => ports.push(running.remove(at)),
-            None if is(PortChange::Added(&port.name)) => ports.push(port.clone()),
-            None => {}
-        }
-    }
-    running.retain(|port| !is(PortChange::Removed(&port.name)));
-    ports.append(&mut running);
-    ports
 }
 
 /// Reads, checks and compares; everything that needs no store.
