@@ -17,6 +17,8 @@ MEBIBYTES = 192
 IN_DEPTH, OUT_DEPTH = 1024, 4096
 # Milliseconds without its core after which a loss is not the worker's own.
 WAITED = 0.5
+# How the generator runs where it polls: before all others, but for the kernel.
+ALONE = ("nice", "-n", "-20")
 
 
 def binary():
@@ -72,6 +74,16 @@ class Generator:
         self.process.stop()
 
 
+def nice_group(nice):
+    """Sets the niceness of our session as a whole, where the kernel groups
+    processes by sessions: there it counts before that of each."""
+    try:
+        with open("/proc/self/autogroup", "w", encoding="ascii") as file:
+            file.write(str(nice))
+    except OSError:
+        pass
+
+
 def lost(report):
     """What was offered and did not come back, copies apart."""
     return report["lost"] + report["refused"]
@@ -92,13 +104,14 @@ class Under:
     def __init__(self, directory, prefix):
         self.directory, self.prefix = directory, prefix
         self.generator = None
+        self.rate = 0
         self.sockets = [os.path.join(directory, f"{self.name}-{port}.sock") for port in "ab"]
 
     def devices(self):
         """As the program has them."""
         return [f"net_vhost{n},iface={path},queues=1" for n, path in enumerate(self.sockets)]
 
-    def connect(self, flows=FLOWS, first=()):
+    def connect(self, flows=FLOWS, first=ALONE):
         depths = (IN_DEPTH, OUT_DEPTH)
         self.generator = Generator(
             [
@@ -108,14 +121,26 @@ class Under:
             flows=flows,
             first=first,
         )
+        self.prefer()
         # Both sides have to see that the other one is there.
         time.sleep(0.3)
         self.generator.run(50_000, 0.3)
+
+    def prefer(self):
+        """The worker before whatever else there is for its core, which in life
+        is nothing: among our own, and all of our own before others. Not in real
+        time: the kernel takes that away for 50 ms each second if others wait."""
+        nice_group(-20)
+        for thread in os.listdir(f"/proc/{self.pid}/task"):
+            with open(f"/proc/{self.pid}/task/{thread}/comm", encoding="ascii") as file:
+                if "worker" in file.read():
+                    os.setpriority(os.PRIO_PROCESS, int(thread), -20)
 
     def close(self):
         if self.generator:
             self.generator.close()
         self.end()
+        nice_group(0)
         for path in self.sockets:
             if os.path.exists(path):
                 os.unlink(path)
@@ -149,7 +174,7 @@ class Weft(Under):
         config["limits"] = settings or {}
         self.appliance = weft.Weft(directory, config, prefix=prefix)
 
-    def start(self, first=(), flows=FLOWS):
+    def start(self, first=ALONE, flows=FLOWS):
         try:
             self.appliance.start(60.0)
             lines = control.mapping_lines("Z", "S", range(plan.BENCH_BASE, plan.BENCH_BASE + self.mappings))
@@ -182,7 +207,7 @@ class Testpmd(Under):
         self.mode = mode
         self.process = None
 
-    def start(self, first=()):
+    def start(self, first=ALONE):
         huge = free_hugepages() * 2 >= 2 * MEBIBYTES
         try:
             self.process = Process(

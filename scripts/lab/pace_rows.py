@@ -52,13 +52,13 @@ class Run:
 
 
 @contextmanager
-def flowing(under, rate=RATE):
+def flowing(under):
     """Traffic at a rate while the body runs, and half a second on both sides of
     it. Yields a place for what came of it."""
     before = under.dropped()
     outcome = {}
     waited = pace.Waited(under.pid)
-    under.generator.start(rate)
+    under.generator.start(under.rate)
     time.sleep(0.5)
     try:
         yield outcome
@@ -182,13 +182,14 @@ def updates(under, wanted=1_000_000, count=1000, entries=MILLION):
 
 
 @contextmanager
-def appliance(directory, prefix, entries=MILLION, limits=None):
+def appliance(directory, prefix, entries=MILLION, rate=RATE):
     """One with so many mappings, through which traffic to all of them flows.
     Whoever changes something meanwhile is on core 0."""
-    limits = {"mappings": 2 * entries} | (limits or {})
+    limits = {"mappings": 2 * entries}
     cores = os.sched_getaffinity(0)
     with pace.Weft(directory, prefix, mappings=entries, settings=limits) as under:
         under.start(first=FIRST, flows=entries)
+        under.rate = rate
         os.sched_setaffinity(0, {0})
         try:
             yield under
