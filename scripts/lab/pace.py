@@ -271,7 +271,7 @@ def calm(under, rate, seconds, times=6):
     return best
 
 
-def highest(under, top=16e6, steps=8, seconds=1.0):
+def highest(under, top=16e6, steps=7, seconds=1.0):
     """The highest rate at which nothing is lost, by bisection of trials of so
     many seconds. A trial counts only if the generator offered what it was told
     to, and its loss only if the worker had its core."""
