@@ -75,7 +75,9 @@ mod tests {
         let count = wide.clone().count() as u64;
         assert_eq!(of(wide), (count, 0, 0));
         let mut account = Account::new();
-        [5, 2 * WINDOW, 6].map(|number| account.add(number));
+        for number in [5, 2 * WINDOW, 6] {
+            account.add(number);
+        }
         assert_eq!((account.received, account.stale), (2, 1));
     }
 }
