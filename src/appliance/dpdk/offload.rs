@@ -51,11 +51,11 @@ pub(super) fn wanted(config: &Config, allowed: bool, driver: &str) -> Wanted {
 
 /// What a started port does.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Granted {
+pub(in crate::appliance) struct Granted {
     pub(super) capabilities: Capabilities,
     /// Whether packets may come unfinished, or in several buffers.
     pub(super) unfinished: bool,
-    pub(super) names: Vec<String>,
+    pub(in crate::appliance) names: Vec<String>,
 }
 
 impl Granted {
