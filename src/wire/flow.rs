@@ -36,13 +36,14 @@ pub fn of(addresses: [u8; 8], protocol: u8, ports: [u8; 4]) -> u32 {
     let addresses = u64::from_le_bytes(addresses);
     let rest = u64::from(u32::from_le_bytes(ports)) << 8 | u64::from(protocol);
     // The product carries every bit of both sides to its middle, and folding
-    // its halves brings the middle everywhere. The constants have their bits
+    // its halves brings the middle everywhere; the second one evens out what
+    // neighbouring ports and addresses leave. The constants have their bits
     // well spread, so that no side is ever nearly zero.
     let mixed = fold(
         addresses ^ 0xbf58_476d_1ce4_e5b9,
-        rest.rotate_left(29) ^ 0x94d0_49bb_1331_11eb,
+        rest ^ 0x94d0_49bb_1331_11eb,
     );
-    (mixed >> 16) as u32
+    (mixed.wrapping_mul(0x9fb2_1c65_1e98_df25) >> 32) as u32
 }
 
 /// The full product, its halves folded.
