@@ -15,10 +15,10 @@ use std::{
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput};
 use hashbrown::HashMap;
 use weft::model::Eam;
-use weft::siit::address_map::{AddressMap, AddressRules, End, Pair4, Pair6, Unpaired};
+use weft::siit::address_map::{AddressMap, AddressRules, Ends};
+use weft::siit::halves::{Halves, halves};
 use weft::siit::rfc6052::Pool6;
 use weft::siit::rfc7757::{BURST, Eams, Entry};
-use weft::siit::rfc7915::NoAddress;
 use weft::wire::address::Prefix4;
 use weft::wire::{Prefix6, Saddr, Vaddr};
 
@@ -169,13 +169,28 @@ impl Subject {
         black_box(self.walk.burst(ipv6)).len()
     }
 
+    /// From a client of the IPv4 Internet to a server with a mapping.
+    fn ends4(&mut self) -> Ends<Vaddr> {
+        Ends {
+            sources: self.walk.burst(stranger),
+            destinations: self.walk.burst(ipv4),
+        }
+    }
+
+    /// And back.
+    fn ends6(&mut self) -> Ends<Halves> {
+        Ends {
+            sources: self.walk.burst(|n| halves(&ipv6(n))),
+            destinations: self.walk.burst(|n| halves(&behind_pool(stranger(n)))),
+        }
+    }
+
     fn idle_pairs4(&mut self) -> usize {
-        black_box(self.walk.burst(|n| (stranger(n), ipv4(n)))).len()
+        black_box(self.ends4()).sources.len()
     }
 
     fn idle_pairs6(&mut self) -> usize {
-        let pairs = self.walk.burst(|n| (ipv6(n), behind_pool(stranger(n))));
-        black_box(pairs).len()
+        black_box(self.ends6()).sources.len()
     }
 
     fn find4(&mut self) -> usize {
@@ -194,7 +209,7 @@ impl Subject {
     fn find4_burst(&mut self) -> usize {
         let addresses = self.walk.burst(ipv4);
         let mut out = [None; BURST];
-        self.eams.find4_burst(&addresses, &mut out);
+        self.eams.find4_burst(&addresses, u32::MAX, &mut out);
         found(&out)
     }
 
@@ -208,9 +223,9 @@ impl Subject {
     }
 
     fn find6_burst(&mut self) -> usize {
-        let addresses = self.walk.burst(|n| Some(ipv6(n)));
+        let addresses = self.walk.burst(|n| halves(&ipv6(n)));
         let mut out = [None; BURST];
-        self.eams.find6_burst(&addresses, &mut out);
+        self.eams.find6_burst(&addresses, u32::MAX, &mut out);
         found(&out)
     }
 
@@ -236,29 +251,28 @@ impl Subject {
         black_box(&out).iter().flatten().count()
     }
 
-    /// From a client of the IPv4 Internet to a server with a mapping.
     fn pairs_to_ipv6(&mut self) -> usize {
-        const NONE: Result<Pair6, Unpaired> = Err(NOBODY);
-        let pairs = self.walk.burst(|n| (stranger(n), ipv4(n)));
-        let mut out = [NONE; BURST];
-        self.map.pairs_to_ipv6(&pairs, true, &mut out);
-        black_box(&out).iter().flatten().count()
+        let ends = self.ends4();
+        let found = self.map.find_to_ipv6(&ends, u32::MAX, true);
+        let pair = |i: usize| {
+            let entries = (found.sources[i], found.destinations[i]);
+            let addresses = (ends.sources[i], ends.destinations[i]);
+            black_box(self.map.pair6(addresses, entries)).is_ok()
+        };
+        (0..BURST).filter(|i| pair(*i)).count()
     }
 
-    /// And back.
     fn pairs_to_ipv4(&mut self) -> usize {
-        const NONE: Result<Pair4, Unpaired> = Err(NOBODY);
-        let pairs = self.walk.burst(|n| (ipv6(n), behind_pool(stranger(n))));
-        let mut out = [NONE; BURST];
-        self.map.pairs_to_ipv4(&pairs, &mut out);
-        black_box(&out).iter().flatten().count()
+        let ends = self.ends6();
+        let found = self.map.find_to_ipv4(&ends, u32::MAX);
+        let pair = |i: usize| {
+            let entries = (found.sources[i], found.destinations[i]);
+            let addresses = (ends.sources[i], ends.destinations[i]);
+            black_box(self.map.pair4(addresses, entries)).is_ok()
+        };
+        (0..BURST).filter(|i| pair(*i)).count()
     }
 }
-
-const NOBODY: Unpaired = Unpaired {
-    end: End::Source,
-    why: NoAddress::Unmapped,
-};
 
 #[inline]
 fn found(out: &[Option<&Entry>; BURST]) -> usize {
@@ -286,7 +300,7 @@ fn lookups(criterion: &mut Criterion) {
         b.iter(|| {
             let addresses = walk.burst(|n| mixed(n).ipv4.address);
             let mut out = [None; BURST];
-            eams.find4_burst(&addresses, &mut out);
+            eams.find4_burst(&addresses, u32::MAX, &mut out);
             found(&out)
         });
     });

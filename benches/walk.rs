@@ -13,6 +13,8 @@
 
 #[path = "../tests/walk/common/mod.rs"]
 mod common;
+#[path = "walk/relay.rs"]
+mod relay;
 
 use std::hint::black_box;
 use std::sync::{Arc, Mutex};
@@ -121,6 +123,9 @@ enum Direction {
     Inbound,
     Local,
     Pass,
+    /// Of the relay: from IPv4, and from IPv6.
+    Relay4,
+    Relay6,
 }
 
 #[derive(Clone, Copy)]
@@ -140,7 +145,7 @@ const fn case(name: &'static str, direction: Direction, mode: Mode, mappings: u3
     }
 }
 
-const CASES: [Case; 7] = [
+const CASES: [Case; 11] = [
     case("outbound-1k", Direction::Outbound, Mode::Siit, 1 << 10),
     case("outbound-1m", Direction::Outbound, Mode::Siit, 1 << 20),
     case("inbound-1k", Direction::Inbound, Mode::Siit, 1 << 10),
@@ -158,6 +163,10 @@ const CASES: [Case; 7] = [
         1 << 10,
     ),
     case("local-1k", Direction::Local, Mode::Siit, 1 << 10),
+    case("relay-4to6-1k", Direction::Relay4, Mode::Siit, 1 << 10),
+    case("relay-4to6-1m", Direction::Relay4, Mode::Siit, 1 << 20),
+    case("relay-6to4-1k", Direction::Relay6, Mode::Siit, 1 << 10),
+    case("relay-6to4-1m", Direction::Relay6, Mode::Siit, 1 << 20),
 ];
 
 const PASS: Case = case("pass", Direction::Pass, Mode::Siit, 1 << 10);
@@ -186,6 +195,16 @@ impl Source {
                 packet.label = frames::label(64, true, tag);
                 packet.to_r()
             }
+            Direction::Relay4 => {
+                let packet = frames::udp(relay::PEER, far(0), (4000, 5000), &DATA).bytes();
+                [relay::link(), vec![8, 0], packet].concat()
+            }
+            Direction::Relay6 => {
+                let Ip { payload, .. } = frames::udp(far(0), relay::PEER, (5000, 4000), &DATA);
+                let (src, dst) = (relay::host(far(0)), relay::behind_pool(relay::PEER));
+                let packet = Ip6::new(src, dst, frames::UDP, payload);
+                [relay::link(), vec![0x86, 0xdd], packet.bytes()].concat()
+            }
         };
         Source {
             case,
@@ -202,14 +221,16 @@ impl Source {
             .wrapping_add(1_013_904_223);
         let far = far((self.random >> 8) % self.case.mappings).bytes();
         match self.case.direction {
-            Direction::Outbound => {
-                self.frame[2..6].copy_from_slice(&far);
+            Direction::Outbound | Direction::Relay4 => {
+                if self.case.direction == Direction::Outbound {
+                    self.frame[2..6].copy_from_slice(&far);
+                }
                 self.frame[30..34].copy_from_slice(&far);
                 self.frame[24..26].fill(0);
                 let sum = checksum::checksum(&self.frame[14..34]);
                 self.frame[24..26].copy_from_slice(&sum.to_be_bytes());
             }
-            Direction::Inbound => self.frame[34..38].copy_from_slice(&far),
+            Direction::Inbound | Direction::Relay6 => self.frame[34..38].copy_from_slice(&far),
             Direction::Local | Direction::Pass => {}
         }
         slot.refill(&self.frame);
@@ -228,7 +249,10 @@ struct Tables {
     _writer: Writer,
 }
 
-fn tables(case: Case) -> Tables {
+fn topology_of(case: Case) -> Topology {
+    if matches!(case.direction, Direction::Relay4 | Direction::Relay6) {
+        return relay::topology((0..case.mappings).map(far));
+    }
     let mut topology = topology_r();
     topology.vnets[0].mode = case.mode;
     topology.vnets[0].prefixes = vec!["10.0.0.0/8".parse().expect("literal")];
@@ -236,6 +260,22 @@ fn tables(case: Case) -> Tables {
         *vlan = 0;
     }
     topology.nodes[NODE_C.index()].vlan = 0;
+    topology
+}
+
+/// By which port its frames come in.
+fn receiver(case: Case) -> u16 {
+    match case.direction {
+        Direction::Outbound | Direction::Local => PORT_A,
+        Direction::Inbound => UPLINK,
+        Direction::Pass => EXCEPTION,
+        Direction::Relay4 => relay::V4,
+        Direction::Relay6 => relay::V6,
+    }
+}
+
+fn tables(case: Case) -> Tables {
+    let topology = topology_of(case);
     let domain = Domain::default();
     let limits = Limits {
         mappings: case.mappings as usize + 2,
@@ -270,11 +310,7 @@ struct Walk {
 impl Walk {
     fn new(case: Case) -> Walk {
         let tables = tables(case);
-        let port = if case.direction == Direction::Inbound {
-            UPLINK
-        } else {
-            PORT_A
-        };
+        let port = receiver(case);
         Walk {
             pin: tables.domain.register().expect("few"),
             tables,
@@ -378,11 +414,7 @@ impl Rounds {
     fn new(case: Case) -> Rounds {
         let tables = tables(case);
         let shelf: Shelf = Arc::new(Mutex::new((0..2 * BURST).map(|_| Slot::new()).collect()));
-        let receiver = match case.direction {
-            Direction::Outbound | Direction::Local => PORT_A,
-            Direction::Inbound => UPLINK,
-            Direction::Pass => EXCEPTION,
-        };
+        let receiver = receiver(case);
         let ports = tables.topology.current().ports.len();
         let belts = (0..ports as u16).map(|port| Belt {
             shelf: shelf.clone(),

@@ -52,6 +52,10 @@ impl fmt::Display for Stage {
 
 /// What a walk tells of itself. `i` is the packet's place in the burst.
 pub trait Tracer {
+    /// Whether anybody hears of it. If not, a walk may take a shorter way to the
+    /// same end.
+    const WATCHES: bool = true;
+
     /// A packet enters.
     fn packet<P: Packet>(&mut self, i: usize, meta: &Meta, packet: &P);
 
@@ -68,6 +72,8 @@ pub trait Tracer {
 pub struct Off;
 
 impl Tracer for Off {
+    const WATCHES: bool = false;
+
     #[inline(always)]
     fn packet<P: Packet>(&mut self, _: usize, _: &Meta, _: &P) {}
 

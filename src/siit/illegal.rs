@@ -9,6 +9,7 @@
 //! section 2.2.3). Private IPv4 addresses are legal: only the well-known prefix
 //! minds them. Broadcasts of a subnet are not seen from here.
 
+use super::halves::{Halves, halves};
 use crate::wire::{Saddr, Vaddr};
 
 /// 0.0.0.0/8, 127.0.0.0/8, 169.254.0.0/16, and all from 224.0.0.0 on: groups,
@@ -22,8 +23,12 @@ pub(super) fn ipv4(address: Vaddr) -> bool {
 /// `::`, `::1`, `::ffff:0:0/96`, `fe80::/10`, `ff00::/8`.
 #[inline(always)]
 pub(super) fn ipv6(address: &Saddr) -> bool {
-    let bits = u128::from_be_bytes(*address);
-    let (high, low) = ((bits >> 64) as u64, bits as u64);
+    ipv6_halves(halves(address))
+}
+
+/// The same of two words.
+#[inline(always)]
+pub(super) fn ipv6_halves((high, low): Halves) -> bool {
     let first = high >> 54;
     let local = (high == 0) & ((low <= 1) | (low >> 32 == 0xffff));
     local | (first == 0xfe80 >> 6) | (first >= 0xff00 >> 6)

@@ -35,6 +35,7 @@
 
 pub mod address_map;
 pub mod fragment;
+pub mod halves;
 mod illegal;
 pub mod inbound;
 pub mod outbound;

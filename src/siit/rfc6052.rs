@@ -14,6 +14,7 @@
 //! section 2.2 asks of a receiver; an address whose `u` is not zero does not
 //! have the format, so it contains nothing.
 
+use super::halves::{self, Halves, halves, joined};
 use super::illegal;
 use crate::wire::{Prefix6, Saddr, Vaddr, checksum};
 
@@ -76,8 +77,14 @@ impl Pool6 {
     /// The IPv6 address that contains an IPv4 address.
     #[inline(always)]
     pub fn to_ipv6(&self, address: Vaddr) -> Saddr {
+        joined(self.to_halves(address))
+    }
+
+    /// [`to_ipv6`](Self::to_ipv6) as two words.
+    #[inline(always)]
+    pub fn to_halves(&self, address: Vaddr) -> Halves {
         if self.len == 96 {
-            return join(self.high, self.low | u64::from(address.0));
+            return (self.high, self.low | u64::from(address.0));
         }
         // The address with its first bit where the first bit of a half is:
         // moved right, what leaves the upper half goes on after `u`.
@@ -85,13 +92,18 @@ impl Pool6 {
         let len = u32::from(self.len);
         let high = word.checked_shr(len).unwrap_or(0);
         let low = word << (64 - len) >> 8;
-        join(self.high | high, self.low | low)
+        (self.high | high, self.low | low)
     }
 
     /// The IPv4 address in an address, if it has the prefix and the format.
     #[inline(always)]
     pub fn to_ipv4(&self, address: &Saddr) -> Option<Vaddr> {
-        let (high, low) = halves(address);
+        self.to_vaddr(halves(address))
+    }
+
+    /// [`to_ipv4`](Self::to_ipv4) of two words.
+    #[inline(always)]
+    pub fn to_vaddr(&self, (high, low): Halves) -> Option<Vaddr> {
         if self.len == 96 {
             let own = high == self.high && low >> 32 == self.low >> 32;
             return own.then_some(Vaddr(low as u32));
@@ -112,23 +124,12 @@ impl Pool6 {
     /// What a checksum changes by when an IPv4 address is replaced by the IPv6
     /// address made from it.
     #[inline(always)]
-    pub fn delta(&self, address: Vaddr, made: &Saddr) -> u16 {
+    pub fn delta(&self, address: Vaddr, made: Halves) -> u16 {
         if self.len == 96 {
             return self.sum;
         }
-        super::rfc7757::delta(address, made)
+        halves::delta(address.0, made)
     }
-}
-
-#[inline(always)]
-fn halves(address: &Saddr) -> (u64, u64) {
-    let bits = u128::from_be_bytes(*address);
-    ((bits >> 64) as u64, bits as u64)
-}
-
-#[inline(always)]
-fn join(high: u64, low: u64) -> Saddr {
-    (u128::from(high) << 64 | u128::from(low)).to_be_bytes()
 }
 
 /// IPv4 addresses that are not global, as section 3.1 means it: those of
@@ -306,7 +307,7 @@ mod tests {
             prop_assert_eq!(pool.to_ipv4(&made), Some(Vaddr(address)));
             // The delta turns the checksum of one into that of the other.
             let field = checksum::checksum(&[&address.to_be_bytes()[..], &[6, 0]].concat());
-            let adjusted = checksum::adjust(field, pool.delta(Vaddr(address), &made));
+            let adjusted = checksum::adjust(field, pool.delta(Vaddr(address), halves(&made)));
             prop_assert_eq!(adjusted, checksum::checksum(&[&made[..], &[6, 0]].concat()));
             // One wrong bit of the prefix, and it is none of ours.
             for bit in 0..len {

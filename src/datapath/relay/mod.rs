@@ -11,13 +11,15 @@
 //! is a matter of addresses and so of `resolve`.
 //!
 //! Most packets are *plain*: TCP or UDP with a checksum, whole, without options
-//! or extension headers, small enough and alive. They are rewritten in place
-//! from what the stages know. All others go as a whole through the engine
-//! ([`rfc7915`](crate::siit::rfc7915)), which knows the rest of the RFCs; the two agree on
-//! plain packets, which a test holds them to.
+//! or extension headers, small enough and alive. While nobody watches, they are
+//! rewritten by the burst, in the passes of [`plain`]. All others go through
+//! the stages one by one, and as a whole through the engine
+//! ([`rfc7915`](crate::siit::rfc7915)), which knows the rest of the RFCs; the
+//! two agree on plain packets, which a test holds them to.
 
 mod classify;
 mod parse;
+mod plain;
 mod resolve;
 mod rewrite;
 mod tell;
@@ -25,12 +27,12 @@ mod tell;
 mod tests;
 
 use crate::packet::{Meta, Packet};
+use crate::siit::rfc7757::ones;
 use crate::siit::rfc7915::{Refusal, Reply, Why};
 
-use super::results::Asked;
 use super::trace::{Stage, Tracer};
 use super::translate::Side;
-use super::{Context, Drop, Exit, Results, end, port_of};
+use super::{Context, Drop, Exit, Outcome, Results};
 
 /// From the IPv4 side. All packets came in by one port.
 #[inline(never)]
@@ -41,35 +43,17 @@ pub fn to_ipv6<P: Packet, T: Tracer>(
     tracer: &mut T,
 ) -> Results {
     let mut results = Results::default();
-    let mut asked = Asked::new();
-    let (port, relay) = (port_of(cx, metas), cx.topology.relay());
-    for (i, (packet, meta)) in packets.iter().zip(metas).enumerate() {
-        tracer.packet(i, meta, packet);
-        let passing = tracer
-            .see(i, Stage::Parse, parse::from_ipv4(packet))
-            .and_then(|it| {
-                let verdict = classify::from_ipv4((relay, port, meta), it);
-                tracer.see(i, Stage::Classify, verdict)
-            });
-        match passing {
-            Ok(passing) => asked.push((i, passing)),
-            Err(exit) => end(tracer, &mut results, i, packet, exit),
-        }
-    }
-    let Some(relay) = relay else {
-        return results;
+    let left = match T::WATCHES {
+        false => plain::to_ipv6(cx, packets, metas, &mut results),
+        true => plain::all(packets.len()),
     };
-    let found = resolve::to_ipv6(relay, packets, &asked);
-    for ((i, passing), found) in asked.iter().zip(found) {
-        let (i, packet) = (*i, &mut packets[*i]);
-        let result = tracer
-            .see(i, Stage::Resolve, resolve::onward6(passing, found))
-            .and_then(|it| {
-                let end = rewrite::to_ipv6(cx, relay, packet, it, i);
-                tracer.see(i, Stage::Rewrite, end)
-            });
-        tracer.done(i, packet, &result);
-        results.set(i, result);
+    if left != 0 {
+        singly(packets, metas, left, |i, packet, meta| {
+            tracer.packet(i, meta, packet);
+            let end = one_to_ipv6(cx, packet, meta, tracer, i);
+            tracer.done(i, packet, &end);
+            results.set(i, end);
+        });
     }
     results
 }
@@ -83,37 +67,70 @@ pub fn to_ipv4<P: Packet, T: Tracer>(
     tracer: &mut T,
 ) -> Results {
     let mut results = Results::default();
-    let mut asked = Asked::new();
-    let (port, relay) = (port_of(cx, metas), cx.topology.relay());
-    for (i, (packet, meta)) in packets.iter().zip(metas).enumerate() {
-        tracer.packet(i, meta, packet);
-        let passing = tracer
-            .see(i, Stage::Parse, super::parse::from_substrate(packet))
-            .and_then(|it| {
-                let verdict = classify::from_ipv6((relay, port, meta), it);
-                tracer.see(i, Stage::Classify, verdict)
-            });
-        match passing {
-            Ok(passing) => asked.push((i, passing)),
-            Err(exit) => end(tracer, &mut results, i, packet, exit),
-        }
-    }
-    let Some(relay) = relay else {
-        return results;
+    let left = match T::WATCHES {
+        false => plain::to_ipv4(cx, packets, metas, &mut results),
+        true => plain::all(packets.len()),
     };
-    let found = resolve::to_ipv4(relay, packets, &asked);
-    for ((i, passing), found) in asked.iter().zip(found) {
-        let (i, packet) = (*i, &mut packets[*i]);
-        let result = tracer
-            .see(i, Stage::Resolve, resolve::onward4(passing, found))
-            .and_then(|it| {
-                let end = rewrite::to_ipv4(cx, relay, packet, it, i);
-                tracer.see(i, Stage::Rewrite, end)
-            });
-        tracer.done(i, packet, &result);
-        results.set(i, result);
+    if left != 0 {
+        singly(packets, metas, left, |i, packet, meta| {
+            tracer.packet(i, meta, packet);
+            let end = one_to_ipv4(cx, packet, meta, tracer, i);
+            tracer.done(i, packet, &end);
+            results.set(i, end);
+        });
     }
     results
+}
+
+/// The packets whose bit is set, one by one.
+#[inline(never)]
+fn singly<P>(
+    packets: &mut [P],
+    metas: &[Meta],
+    left: u32,
+    mut walk: impl FnMut(usize, &mut P, &Meta),
+) {
+    for i in ones(left) {
+        if let (Some(packet), Some(meta)) = (packets.get_mut(i), metas.get(i)) {
+            walk(i, packet, meta);
+        }
+    }
+}
+
+fn one_to_ipv6<P: Packet, T: Tracer>(
+    cx: &Context<'_>,
+    packet: &mut P,
+    meta: &Meta,
+    tracer: &mut T,
+    i: usize,
+) -> Result<Outcome, Exit> {
+    let (port, relay) = (cx.topology.port(meta.port), cx.topology.relay());
+    let it = tracer.see(i, Stage::Parse, parse::from_ipv4(packet))?;
+    let verdict = classify::from_ipv4((relay, port, meta), it);
+    let passing = tracer.see(i, Stage::Classify, verdict)?;
+    let relay = relay.ok_or(Drop::NotForUs)?;
+    let verdict = resolve::to_ipv6(relay, packet, passing, T::WATCHES);
+    let onward = tracer.see(i, Stage::Resolve, verdict)?;
+    let end = rewrite::to_ipv6(cx, relay, packet, onward, i);
+    tracer.see(i, Stage::Rewrite, end)
+}
+
+fn one_to_ipv4<P: Packet, T: Tracer>(
+    cx: &Context<'_>,
+    packet: &mut P,
+    meta: &Meta,
+    tracer: &mut T,
+    i: usize,
+) -> Result<Outcome, Exit> {
+    let (port, relay) = (cx.topology.port(meta.port), cx.topology.relay());
+    let it = tracer.see(i, Stage::Parse, super::parse::from_substrate(packet))?;
+    let verdict = classify::from_ipv6((relay, port, meta), it);
+    let passing = tracer.see(i, Stage::Classify, verdict)?;
+    let relay = relay.ok_or(Drop::NotForUs)?;
+    let verdict = resolve::to_ipv4(relay, packet, passing, T::WATCHES);
+    let onward = tracer.see(i, Stage::Resolve, verdict)?;
+    let end = rewrite::to_ipv4(cx, relay, packet, onward, i);
+    tracer.see(i, Stage::Rewrite, end)
 }
 
 /// A refusal of the engine, as the exit it is.

@@ -1,18 +1,15 @@
 //! Stage *rewrite*: plain packets in place, all others by the engine.
 
 use crate::packet::Packet;
-use crate::siit::rfc7915::{self, Done, Hairpin, Refusal, Translated, Why};
-use crate::wire::{checksum, ipv4, ipv6, protocol, tcp, udp};
+use crate::siit::rfc7915::{self, Done, Refusal, Translated, Why};
+use crate::wire::{ipv4, ipv6};
 
-use super::super::rewrite::move_front;
 use super::super::topology::{Hop, RelayRecord};
 use super::super::translate::{Cut, Link, Side, Whose, put, refill, whole};
 use super::super::{Context, Drop, Exit, Outcome};
+use super::plain;
 use super::resolve::{Onward4, Onward6};
 use super::unreachable;
-
-/// The least IPv4 packet that says not to be fragmented (RFC 7915 section 5.1).
-const DONT_FRAGMENT_ABOVE: usize = 1260;
 
 /// Room for a packet that is turned around.
 const MOST: usize = u16::MAX as usize;
@@ -22,16 +19,24 @@ pub(super) fn to_ipv6<P: Packet>(
     cx: &Context<'_>,
     relay: &RelayRecord,
     packet: &mut P,
-    it: Onward6<'_>,
+    it: Onward6,
     i: usize,
 ) -> Result<Outcome, Exit> {
     if packet.is_shared() {
         return Err(Drop::BufferShared.into());
     }
     let hop = relay.hop6.as_ref().ok_or_else(|| unreachable(Side::Ipv4))?;
-    match plain_to_ipv6(relay, packet, &it) {
-        Some(plain) => write_ipv6(packet, hop, it.passing.l3, &plain),
-        None => whole_to_ipv6(cx, relay, packet, it.passing.l3, i),
+    let l3 = it.passing.l3;
+    match it.ends {
+        Some(Ok(pair))
+            if is_plain(packet, l3, |ip, len| plain::read4(ip, len, relay).is_some()) =>
+        {
+            match usize::from(l3) {
+                plain::BARE => plain::write6::<P, { plain::BARE }>(packet, relay, hop, &pair),
+                _ => plain::write6::<P, { plain::TAGGED }>(packet, relay, hop, &pair),
+            }
+        }
+        _ => whole_to_ipv6(cx, relay, packet, l3, i),
     }
 }
 
@@ -40,182 +45,37 @@ pub(super) fn to_ipv4<P: Packet>(
     cx: &Context<'_>,
     relay: &RelayRecord,
     packet: &mut P,
-    it: Onward4<'_>,
+    it: Onward4,
     i: usize,
 ) -> Result<Outcome, Exit> {
     if packet.is_shared() {
         return Err(Drop::BufferShared.into());
     }
     let hop = relay.hop4.as_ref().ok_or_else(|| unreachable(Side::Ipv6))?;
-    match plain_to_ipv4(relay, packet, &it, cx.fresh.of(i)) {
-        Some(plain) => write_ipv4(packet, hop, it.passing.l3, &plain),
-        None => whole_to_ipv4(cx, relay, packet, it.passing.l3, i),
-    }
-}
-
-/// A plain packet, translated but for being written.
-struct Plain<H> {
-    header: H,
-    /// Where the transport checksum lies in the payload, and what it becomes.
-    at: usize,
-    sum: [u8; 2],
-}
-
-/// Where the checksum of a whole TCP or UDP packet lies.
-#[inline(always)]
-fn checksum_at(protocol: u8, payload_len: usize) -> Option<usize> {
-    let (at, header_len) = match protocol {
-        protocol::TCP => (tcp::field::CHECKSUM, tcp::HEADER_LEN),
-        protocol::UDP => (udp::field::CHECKSUM, udp::HEADER_LEN),
-        _ => return None,
-    };
-    (payload_len >= header_len).then_some(at)
-}
-
-/// The transport checksum after its addresses were exchanged. `None` for UDP
-/// that has none.
-#[inline(always)]
-fn adjusted(bytes: &[u8], protocol: u8, delta: u16) -> Option<[u8; 2]> {
-    let field = u16::from_be_bytes(*bytes.first_chunk()?);
-    let sum = checksum::adjust(field, delta);
-    if protocol != protocol::UDP {
-        return Some(sum.to_be_bytes());
-    }
-    // Of the two zeros of one's complement, one means that there is no sum.
-    (field != 0).then(|| {
-        if sum == 0 {
-            [0xff; 2]
-        } else {
-            sum.to_be_bytes()
+    let (l3, id) = (it.passing.l3, cx.fresh.of(i));
+    match it.ends {
+        Some(Ok(pair))
+            if !plain::is_turned_around(relay, &pair)
+                && is_plain(packet, l3, |ip, len| plain::read6(ip, len, relay).is_some()) =>
+        {
+            match usize::from(l3) {
+                plain::BARE => plain::write4::<P, { plain::BARE }>(packet, relay, hop, &pair, id),
+                _ => plain::write4::<P, { plain::TAGGED }>(packet, relay, hop, &pair, id),
+            }
         }
-    })
-}
-
-#[inline(always)]
-fn plain_to_ipv6<P: Packet>(
-    relay: &RelayRecord,
-    packet: &P,
-    it: &Onward6<'_>,
-) -> Option<Plain<ipv6::Header>> {
-    let ends = it.ends.as_ref().ok()?;
-    let bytes = packet.head().get(usize::from(it.passing.l3)..)?;
-    let ip = ipv4::Words::read(bytes)?.plain()?;
-    let payload_len = ip.payload_len();
-    let at = checksum_at(ip.protocol, payload_len)?;
-    let most = if ip.df {
-        relay.rules.mtu6
-    } else {
-        relay.uncut6
-    };
-    if ip.ttl < 2 || payload_len + ipv6::HEADER_LEN > usize::from(most) {
-        return None;
+        _ => whole_to_ipv4(cx, relay, packet, l3, i),
     }
-    let field = bytes.get(ipv4::HEADER_LEN + at..)?;
-    let sum = adjusted(field, ip.protocol, ends.delta)?;
-    let header = ipv6::Header {
-        traffic_class: relay.rules.traffic_class.of(ip.tos),
-        flow_label: 0,
-        payload_len: payload_len as u16,
-        next_header: ip.protocol,
-        hop_limit: ip.ttl - 1,
-        src: ends.source,
-        dst: ends.destination,
-    };
-    Some(Plain { header, at, sum })
+}
+
+/// Whether a packet that is watched is one that goes by the burst otherwise.
+fn is_plain<P: Packet>(packet: &P, l3: u16, reads: impl Fn(&[u8], usize) -> bool) -> bool {
+    let l3 = usize::from(l3);
+    let bytes = packet.head().get(l3..);
+    bytes.is_some_and(|bytes| reads(bytes, packet.total_len() - l3))
 }
 
 #[inline(always)]
-fn plain_to_ipv4<P: Packet>(
-    relay: &RelayRecord,
-    packet: &P,
-    it: &Onward4<'_>,
-    id: u16,
-) -> Option<Plain<ipv4::Header>> {
-    // What goes back to IPv6 is the engine's to turn around.
-    let turns = relay.rules.hairpin == Hairpin::Intrinsic;
-    let ends = it
-        .ends
-        .as_ref()
-        .ok()
-        .filter(|ends| !(turns && ends.returns))?;
-    let bytes = packet.head().get(usize::from(it.passing.l3)..)?;
-    let ip = ipv6::Header::parse_quoted(bytes).ok()?;
-    let payload_len = usize::from(ip.payload_len);
-    let at = checksum_at(ip.next_header, payload_len)?;
-    let total_len = payload_len + ipv4::HEADER_LEN;
-    if ip.hop_limit < 2 || total_len > usize::from(relay.rules.mtu4) {
-        return None;
-    }
-    let field = bytes.get(ipv6::HEADER_LEN + at..)?;
-    let sum = adjusted(field, ip.next_header, ends.delta)?;
-    let header = ipv4::Header {
-        tos: relay.rules.tos.of(ip.traffic_class),
-        total_len: total_len as u16,
-        id,
-        reserved: false,
-        df: total_len > DONT_FRAGMENT_ABOVE,
-        mf: false,
-        offset: 0,
-        ttl: ip.hop_limit - 1,
-        protocol: ip.next_header,
-        src: ends.source,
-        dst: ends.destination,
-        header_len: ipv4::HEADER_LEN as u8,
-    };
-    Some(Plain { header, at, sum })
-}
-
-#[inline(always)]
-fn write_ipv6<P: Packet>(
-    packet: &mut P,
-    hop: &Hop,
-    l3: u16,
-    plain: &Plain<ipv6::Header>,
-) -> Result<Outcome, Exit> {
-    let l4 = usize::from(l3) + ipv4::HEADER_LEN;
-    packet.truncate(l4 + usize::from(plain.header.payload_len));
-    let front = hop.link_len() + ipv6::HEADER_LEN;
-    move_front(packet, front as isize - l4 as isize)?;
-    let rest = hop
-        .write_link(packet.head_mut())
-        .ok_or(Drop::HeadersSplit)?;
-    let (header, payload) = rest.split_first_chunk_mut().ok_or(Drop::HeadersSplit)?;
-    *header = plain.header.bytes();
-    write_sum(payload, plain.at, plain.sum)?;
-    Ok(sent(hop))
-}
-
-#[inline(always)]
-fn write_ipv4<P: Packet>(
-    packet: &mut P,
-    hop: &Hop,
-    l3: u16,
-    plain: &Plain<ipv4::Header>,
-) -> Result<Outcome, Exit> {
-    let l4 = usize::from(l3) + ipv6::HEADER_LEN;
-    packet.truncate(l4 + plain.header.payload_len());
-    let front = hop.link_len() + ipv4::HEADER_LEN;
-    move_front(packet, front as isize - l4 as isize)?;
-    let rest = hop
-        .write_link(packet.head_mut())
-        .ok_or(Drop::HeadersSplit)?;
-    let (header, payload) = rest.split_first_chunk_mut().ok_or(Drop::HeadersSplit)?;
-    *header = plain.header.bytes();
-    write_sum(payload, plain.at, plain.sum)?;
-    Ok(sent(hop))
-}
-
-#[inline(always)]
-fn write_sum(payload: &mut [u8], at: usize, sum: [u8; 2]) -> Result<(), Exit> {
-    let field = payload
-        .get_mut(at..)
-        .and_then(|bytes| bytes.first_chunk_mut());
-    *field.ok_or(Drop::HeadersSplit)? = sum;
-    Ok(())
-}
-
-#[inline(always)]
-fn sent(hop: &Hop) -> Outcome {
+pub(super) fn sent(hop: &Hop) -> Outcome {
     Outcome::Send {
         port: hop.port,
         options_removed: false,

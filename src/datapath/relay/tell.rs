@@ -4,6 +4,7 @@ use std::fmt::{self, Write};
 use std::net::Ipv6Addr;
 
 use crate::siit::address_map::{End, Pair4, Pair6, Unpaired};
+use crate::siit::halves::joined;
 
 use super::super::tell::Tell;
 use super::super::topology::Topology;
@@ -39,23 +40,26 @@ impl Tell for Passing6 {
     }
 }
 
-impl<P> Tell for Onward<'_, P, Pair6> {
+impl<P> Tell for Onward<P, Pair6> {
     fn tell(&self, _: &Topology, out: &mut impl Write) -> fmt::Result {
         match &self.ends {
-            Ok(ends) => {
-                let [source, destination] = [ends.source, ends.destination].map(Ipv6Addr::from);
+            Some(Ok(ends)) => {
+                let [source, destination] =
+                    [ends.source, ends.destination].map(|words| Ipv6Addr::from(joined(words)));
                 write!(out, "{source} > {destination}")
             }
-            Err(unpaired) => tell_unpaired(unpaired, out),
+            Some(Err(unpaired)) => tell_unpaired(unpaired, out),
+            None => Ok(()),
         }
     }
 }
 
-impl<P> Tell for Onward<'_, P, Pair4> {
+impl<P> Tell for Onward<P, Pair4> {
     fn tell(&self, _: &Topology, out: &mut impl Write) -> fmt::Result {
         match &self.ends {
-            Ok(ends) => write!(out, "{} > {}", ends.source, ends.destination),
-            Err(unpaired) => tell_unpaired(unpaired, out),
+            Some(Ok(ends)) => write!(out, "{} > {}", ends.source, ends.destination),
+            Some(Err(unpaired)) => tell_unpaired(unpaired, out),
+            None => Ok(()),
         }
     }
 }

@@ -1,6 +1,8 @@
 //! The relay's walks on packets in memory. What the RFCs demand of single
 //! packets is `tests/rfc7915`; here it is what the walks add.
 
+mod bursts;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -110,8 +112,16 @@ fn parts(relay: RelayRecord) -> Topology {
     }
 }
 
-/// One frame through the walk of its port.
-fn walk(topology: &Snapshot, port: u16, frame: &[u8]) -> (Result<Outcome, Exit>, Vec<u8>) {
+type End = (Result<Outcome, Exit>, Vec<u8>);
+
+/// A burst through the walk of its port: frames, each with the tag that the
+/// device took off.
+fn walk_burst(
+    topology: &Snapshot,
+    port: u16,
+    frames: &[(Vec<u8>, u16)],
+    tracer: &mut impl Tracer,
+) -> Vec<End> {
     let domain = Domain::default();
     let writer = Writer::new(&domain, Limits::default()).unwrap();
     let reader = writer.readers().reader();
@@ -122,17 +132,20 @@ fn walk(topology: &Snapshot, port: u16, frame: &[u8]) -> (Result<Outcome, Exit>,
         seconds: 0,
         fresh: FreshIds::new(0, 1),
     };
-    let mut packet = Buffer::new(frame);
-    let meta = Meta {
-        port,
-        ..Meta::default()
-    };
-    let packets = std::slice::from_mut(&mut packet);
+    let mut packets: Vec<_> = frames.iter().map(|it| Buffer::new(&it.0)).collect();
+    let metas: Vec<_> = frames.iter().map(|it| Meta { port, vlan: it.1, ..Meta::default() }).collect();
     let results = match port {
-        0 => to_ipv6(&cx, packets, &[meta], &mut trace::Off),
-        _ => to_ipv4(&cx, packets, &[meta], &mut trace::Off),
+        0 => to_ipv6(&cx, &mut packets, &metas, tracer),
+        _ => to_ipv4(&cx, &mut packets, &metas, tracer),
     };
-    (results.get(0), packet.frame().to_vec())
+    let end = |(i, packet): (usize, &Buffer)| (results.get(i), packet.frame().to_vec());
+    packets.iter().enumerate().map(end).collect()
+}
+
+/// One frame through the walk of its port.
+fn walk(topology: &Snapshot, port: u16, frame: &[u8]) -> End {
+    let frames = [(frame.to_vec(), 0)];
+    walk_burst(topology, port, &frames, &mut trace::Off).remove(0)
 }
 
 fn frame4(payload: &[u8]) -> Vec<u8> {
@@ -263,6 +276,17 @@ proptest! {
     }
 }
 
+fn tagged_hop(port: u16, vlan: u16, ethertype: u16) -> Hop {
+    let link = ethernet::Header {
+        destination: ROUTER6,
+        source: OURS6,
+        vlan: Some(vlan),
+        ethertype,
+        len: 0,
+    };
+    Hop::new(port, std::net::Ipv6Addr::LOCALHOST, &link)
+}
+
 fn udp(payload: usize) -> Vec<u8> {
     let len = (8 + payload) as u16;
     let mut body = [1000u16, 2000, len, 0].map(u16::to_be_bytes).concat();
@@ -373,19 +397,9 @@ fn what_is_too_big_is_cut_or_refused() {
 
 #[test]
 fn tags_of_either_side_come_off_and_on() {
-    let tagged = |port: u16, vlan: u16, ethertype| {
-        let link = ethernet::Header {
-            destination: ROUTER6,
-            source: OURS6,
-            vlan: Some(vlan),
-            ethertype,
-            len: 0,
-        };
-        Hop::new(port, std::net::Ipv6Addr::LOCALHOST, &link)
-    };
     let mut topology = parts(RelayRecord {
-        hop4: Some(tagged(0, 7, ethertype::IPV4)),
-        hop6: Some(tagged(1, 9, ethertype::IPV6)),
+        hop4: Some(tagged_hop(0, 7, ethertype::IPV4)),
+        hop6: Some(tagged_hop(1, 9, ethertype::IPV6)),
         ..relay(rules())
     });
     (topology.ports[0].vlan, topology.ports[1].vlan) = (Some(7), Some(9));

@@ -19,9 +19,10 @@ mod tests;
 
 use std::sync::Arc;
 
-pub use pairs::{End, Pair4, Pair6, Unpaired};
+pub use pairs::{End, Ends, Found, Pair4, Pair6, Unpaired};
 
 use self::ranges::Ranges;
+use super::halves::{Halves, halves, joined};
 use super::illegal;
 use super::rfc6052::{self, Pool6};
 use super::rfc7757::Eams;
@@ -60,7 +61,7 @@ pub struct AddressMap {
     error_sources4: Arc<[Prefix4]>,
     error_source6: Option<Saddr>,
     own4: Option<Vaddr>,
-    own6: Option<Saddr>,
+    own6: Option<Halves>,
     eams: Eams,
 }
 
@@ -83,7 +84,7 @@ impl AddressMap {
             },
             error_source6: rules.error_source6.or(rules.own6),
             own4,
-            own6: rules.own6,
+            own6: rules.own6.as_ref().map(halves),
             eams,
         }
     }
@@ -112,24 +113,30 @@ impl AddressMap {
 
     /// Whether an IPv6 address may be looked for.
     #[inline(always)]
-    fn admit6(&self, address: &Saddr) -> Result<(), NoAddress> {
-        if illegal::ipv6(address) {
+    fn admit6(&self, address: Halves) -> Result<(), NoAddress> {
+        // Nearly all addresses are of 2000::/3, and all of those are legal.
+        if address.0 >> 61 != 1 && illegal::ipv6_halves(address) {
             return Err(NoAddress::Illegal);
         }
-        if self.denies && self.deny6.contain(u128::from_be_bytes(*address)) {
+        if self.denies && self.is_denied6(address) {
             return Err(NoAddress::Denied);
         }
         Ok(())
     }
 
+    #[inline(never)]
+    fn is_denied6(&self, address: Halves) -> bool {
+        self.deny6.contain(u128::from_be_bytes(joined(address)))
+    }
+
     /// RFC 6052 alone, of an address that was admitted.
     #[inline(always)]
-    fn behind_pool(&self, address: Vaddr) -> Result<Saddr, NoAddress> {
+    fn behind_pool(&self, address: Vaddr) -> Result<Halves, NoAddress> {
         let pool = self.pool6.as_ref().ok_or(NoAddress::Unmapped)?;
         if self.only_global && !rfc6052::is_global(address) {
             return Err(NoAddress::Illegal);
         }
-        let made = pool.to_ipv6(address);
+        let made = pool.to_halves(address);
         if self.own6 == Some(made) {
             return Err(NoAddress::Denied);
         }
@@ -138,9 +145,9 @@ impl AddressMap {
 
     /// The reverse.
     #[inline(always)]
-    fn in_pool(&self, address: &Saddr) -> Result<Vaddr, NoAddress> {
+    fn in_pool(&self, address: Halves) -> Result<Vaddr, NoAddress> {
         let pool = self.pool6.as_ref().ok_or(NoAddress::Unmapped)?;
-        let made = pool.to_ipv4(address).ok_or(NoAddress::Unmapped)?;
+        let made = pool.to_vaddr(address).ok_or(NoAddress::Unmapped)?;
         if self.only_global && !rfc6052::is_global(made) {
             return Err(NoAddress::Illegal);
         }
@@ -152,12 +159,12 @@ impl AddressMap {
 
     /// Whether the prefix has this address and no explicit mapping can.
     #[inline(always)]
-    fn is_only_pools(&self, address: &Saddr) -> bool {
+    fn is_only_pools(&self, address: Halves) -> bool {
         self.eams.watched() == 0
             && self
                 .pool6
                 .as_ref()
-                .is_some_and(|pool| pool.to_ipv4(address).is_some())
+                .is_some_and(|pool| pool.to_vaddr(address).is_some())
     }
 }
 
@@ -167,23 +174,24 @@ impl Addresses for AddressMap {
         self.admit4(address)?;
         let entry = explicit.then(|| self.eams.find4(address)).flatten();
         let made = match entry {
-            Some(entry) => entry.to_ipv6(address),
+            Some(entry) => entry.to_halves(address),
             None => self.behind_pool(address)?,
         };
-        self.admit6(&made)?;
-        Ok(made)
+        self.admit6(made)?;
+        Ok(joined(made))
     }
 
     #[inline]
     fn to_ipv4(&self, address: &Saddr) -> Result<Mapped4, NoAddress> {
-        self.admit6(address)?;
-        let entry = match self.is_only_pools(address) {
+        let words = halves(address);
+        self.admit6(words)?;
+        let entry = match self.is_only_pools(words) {
             true => None,
             false => self.eams.find6(address),
         };
         let made = match entry {
-            Some(entry) => entry.to_ipv4(address),
-            None => self.in_pool(address)?,
+            Some(entry) => entry.to_vaddr(words),
+            None => self.in_pool(words)?,
         };
         self.admit4(made)?;
         Ok(Mapped4 {
@@ -218,7 +226,7 @@ impl Addresses for AddressMap {
         if illegal::ipv4(source)
             && let Ok(made) = self.behind_pool(source)
         {
-            return Some(made);
+            return Some(joined(made));
         }
         self.error_source6
     }

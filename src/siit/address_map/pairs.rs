@@ -1,24 +1,29 @@
-//! Both addresses of a packet, for a burst of packets: the lookups of a burst
-//! wait for memory together, and what the new addresses change in a checksum
-//! comes with them.
+//! Both addresses of a packet: the lookups of a burst wait for memory
+//! together, and what the new addresses change in a checksum comes with them.
 //!
 //! A relay's packet has an explicit mapping at one end and a stranger behind
 //! the prefix at the other. The stranger costs no lookup: his IPv4 address ends
 //! at the bitmap of [`Eams`], his IPv6 address at the prefix, as long as no
 //! mapping overlaps that.
 //!
+//! A burst takes two steps, `find…` for all of it and `pair…` for each packet,
+//! so that what was found is not written down in between but for a reference.
+//! IPv6 addresses are halves in processor order throughout: bytes that are
+//! written singly and read as a word stall for longer than all of this takes.
+//!
 //! [`Eams`]: crate::siit::rfc7757::Eams
 
 use super::AddressMap;
-use crate::siit::rfc7757::{BURST, Entry};
+use crate::siit::halves::{Halves, halves};
+use crate::siit::rfc7757::{BURST, Entry, ones};
 use crate::siit::rfc7915::NoAddress;
 use crate::wire::{Saddr, Vaddr, checksum};
 
 /// Addresses of a packet that becomes IPv6.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Pair6 {
-    pub source: Saddr,
-    pub destination: Saddr,
+    pub source: Halves,
+    pub destination: Halves,
     /// For [`checksum::adjust`]: the new addresses in place of the old ones.
     pub delta: u16,
 }
@@ -49,50 +54,77 @@ pub struct Unpaired {
     pub why: NoAddress,
 }
 
-impl AddressMap {
-    /// Translates `pairs` of source and destination; `out[i]` is what becomes
-    /// of `pairs[i]`, the same as by [`to_ipv6`] of each. With
-    /// `explicit_sources` false, sources are translated by RFC 6052 only.
-    ///
-    /// [`to_ipv6`]: crate::siit::rfc7915::Addresses::to_ipv6
-    #[inline]
-    pub fn pairs_to_ipv6(
-        &self,
-        pairs: &[(Vaddr, Vaddr)],
-        explicit_sources: bool,
-        out: &mut [Result<Pair6, Unpaired>],
-    ) {
-        for (pairs, out) in pairs.chunks(BURST).zip(out.chunks_mut(BURST)) {
-            let n = pairs.len();
-            let mut asked = [Vaddr(0); BURST];
-            let (mut sources, mut destinations) = ([None; BURST], [None; BURST]);
-            if explicit_sources {
-                for (asked, pair) in asked.iter_mut().zip(pairs) {
-                    *asked = pair.0;
-                }
-                self.eams.find4_burst(&asked[..n], &mut sources[..n]);
-            }
-            for (asked, pair) in asked.iter_mut().zip(pairs) {
-                *asked = pair.1;
-            }
-            self.eams.find4_burst(&asked[..n], &mut destinations[..n]);
-            let found = sources.iter().zip(&destinations);
-            for ((pair, out), found) in pairs.iter().zip(out).zip(found) {
-                *out = self.pair6(*pair, *found.0, *found.1);
-            }
+/// Both ends of a burst's packets.
+#[derive(Clone, Copy, Debug)]
+pub struct Ends<T> {
+    pub sources: [T; BURST],
+    pub destinations: [T; BURST],
+}
+
+impl<T: Copy> Ends<T> {
+    #[inline(always)]
+    pub fn new(nothing: T) -> Ends<T> {
+        Ends {
+            sources: [nothing; BURST],
+            destinations: [nothing; BURST],
         }
     }
+}
 
+/// The explicit mappings of both ends.
+pub type Found<'a> = Ends<Option<&'a Entry>>;
+
+impl AddressMap {
+    /// The mappings of a burst's packets that become IPv6, of those whose bit is
+    /// set. With `explicit_sources` false, sources have none.
+    #[inline]
+    pub fn find_to_ipv6(&self, of: &Ends<Vaddr>, asked: u32, explicit_sources: bool) -> Found<'_> {
+        let mut found = Found::new(None);
+        if explicit_sources {
+            self.eams
+                .find4_burst(&of.sources, asked, &mut found.sources);
+        }
+        self.eams
+            .find4_burst(&of.destinations, asked, &mut found.destinations);
+        found
+    }
+
+    /// The same for packets that become IPv4.
+    #[inline]
+    pub fn find_to_ipv4(&self, of: &Ends<Halves>, asked: u32) -> Found<'_> {
+        let mut found = Found::new(None);
+        let sources = self.not_only_pools(&of.sources, asked);
+        self.eams
+            .find6_burst(&of.sources, sources, &mut found.sources);
+        let destinations = self.not_only_pools(&of.destinations, asked);
+        self.eams
+            .find6_burst(&of.destinations, destinations, &mut found.destinations);
+        found
+    }
+
+    /// Takes out addresses that the prefix has and no explicit mapping can.
     #[inline(always)]
-    fn pair6(
+    fn not_only_pools(&self, addresses: &[Halves; BURST], asked: u32) -> u32 {
+        let Some(pool) = self.pool6.as_ref().filter(|_| self.eams.watched() == 0) else {
+            return asked;
+        };
+        let mut left = asked;
+        for i in ones(asked) {
+            left &= !(u32::from(pool.to_vaddr(addresses[i]).is_some()) << i);
+        }
+        left
+    }
+
+    /// What becomes of one packet's addresses, with what was found for them.
+    #[inline(always)]
+    pub fn pair6(
         &self,
-        pair: (Vaddr, Vaddr),
-        source: Option<&Entry>,
-        destination: Option<&Entry>,
+        (source, destination): (Vaddr, Vaddr),
+        (one, other): (Option<&Entry>, Option<&Entry>),
     ) -> Result<Pair6, Unpaired> {
-        let (source, first) = self.one6(pair.0, source).map_err(End::Source.has())?;
+        let (source, first) = self.one6(source, one).map_err(End::Source.has())?;
         let (destination, second) = self
-            .one6(pair.1, destination)
+            .one6(destination, other)
             .map_err(End::Destination.has())?;
         Ok(Pair6 {
             source,
@@ -102,80 +134,57 @@ impl AddressMap {
     }
 
     #[inline(always)]
-    fn one6(&self, address: Vaddr, entry: Option<&Entry>) -> Result<(Saddr, u16), NoAddress> {
+    fn one6(&self, address: Vaddr, entry: Option<&Entry>) -> Result<(Halves, u16), NoAddress> {
         self.admit4(address)?;
-        let (made, delta) = match entry {
-            Some(entry) => {
-                let made = entry.to_ipv6(address);
-                (made, entry.delta(address, &made))
-            }
-            None => self.behind_pool_with_delta(address)?,
+        let Some(entry) = entry else {
+            return self.behind_pool_with_delta(address);
         };
-        self.admit6(&made)?;
-        Ok((made, delta))
+        let made = entry.to_halves(address);
+        self.admit6(made)?;
+        Ok((made, entry.delta(address, made)))
     }
 
     #[inline(always)]
-    fn behind_pool_with_delta(&self, address: Vaddr) -> Result<(Saddr, u16), NoAddress> {
+    fn behind_pool_with_delta(&self, address: Vaddr) -> Result<(Halves, u16), NoAddress> {
         let made = self.behind_pool(address)?;
-        Ok((made, self.pool_delta(address, &made)))
+        // No prefix makes an illegal address.
+        if self.denies {
+            self.admit6(made)?;
+        }
+        Ok((made, self.pool_delta(address, made)))
     }
 
     #[inline(always)]
-    fn pool_delta(&self, ipv4: Vaddr, ipv6: &Saddr) -> u16 {
+    fn pool_delta(&self, ipv4: Vaddr, ipv6: Halves) -> u16 {
         self.pool6.as_ref().map_or(0, |pool| pool.delta(ipv4, ipv6))
     }
 
-    /// The same for packets that become IPv4.
-    #[inline]
-    pub fn pairs_to_ipv4(&self, pairs: &[(Saddr, Saddr)], out: &mut [Result<Pair4, Unpaired>]) {
-        for (pairs, out) in pairs.chunks(BURST).zip(out.chunks_mut(BURST)) {
-            let n = pairs.len();
-            let asked = |address: &Saddr| (!self.is_only_pools(address)).then_some(*address);
-            let mut keys = [None; BURST];
-            let (mut sources, mut destinations) = ([None; BURST], [None; BURST]);
-            for (key, pair) in keys.iter_mut().zip(pairs) {
-                *key = asked(&pair.0);
-            }
-            self.eams.find6_burst(&keys[..n], &mut sources[..n]);
-            for (key, pair) in keys.iter_mut().zip(pairs) {
-                *key = asked(&pair.1);
-            }
-            self.eams.find6_burst(&keys[..n], &mut destinations[..n]);
-            let found = sources.iter().zip(&destinations);
-            for ((pair, out), found) in pairs.iter().zip(out).zip(found) {
-                *out = self.pair4(pair, *found.0, *found.1);
-            }
-        }
-    }
-
+    /// The same for a packet that becomes IPv4.
     #[inline(always)]
-    fn pair4(
+    pub fn pair4(
         &self,
-        pair: &(Saddr, Saddr),
-        source: Option<&Entry>,
-        destination: Option<&Entry>,
+        (source, destination): (Halves, Halves),
+        (one, other): (Option<&Entry>, Option<&Entry>),
     ) -> Result<Pair4, Unpaired> {
-        let explicit = destination.is_some();
-        let (source, first) = self.one4(&pair.0, source).map_err(End::Source.has())?;
+        let (source, first) = self.one4(source, one).map_err(End::Source.has())?;
         let (destination, second) = self
-            .one4(&pair.1, destination)
+            .one4(destination, other)
             .map_err(End::Destination.has())?;
         Ok(Pair4 {
             source,
             destination,
             // Deltas are of the other direction.
             delta: !checksum::fold(u64::from(first) + u64::from(second)),
-            returns: !explicit && self.eams.find4(destination).is_some(),
+            returns: other.is_none() && self.eams.find4(destination).is_some(),
         })
     }
 
     #[inline(always)]
-    fn one4(&self, address: &Saddr, entry: Option<&Entry>) -> Result<(Vaddr, u16), NoAddress> {
+    fn one4(&self, address: Halves, entry: Option<&Entry>) -> Result<(Vaddr, u16), NoAddress> {
         self.admit6(address)?;
         let (made, delta) = match entry {
             Some(entry) => {
-                let made = entry.to_ipv4(address);
+                let made = entry.to_vaddr(address);
                 (made, entry.delta(made, address))
             }
             None => {
@@ -185,6 +194,18 @@ impl AddressMap {
         };
         self.admit4(made)?;
         Ok((made, delta))
+    }
+
+    /// Both addresses of a single packet that becomes IPv6.
+    pub fn find_pair6(&self, of: (Vaddr, Vaddr), explicit_source: bool) -> Result<Pair6, Unpaired> {
+        let source = explicit_source.then(|| self.eams.find4(of.0)).flatten();
+        self.pair6(of, (source, self.eams.find4(of.1)))
+    }
+
+    /// Both addresses of a single packet that becomes IPv4.
+    pub fn find_pair4(&self, of: (Saddr, Saddr)) -> Result<Pair4, Unpaired> {
+        let found = (self.eams.find6(&of.0), self.eams.find6(&of.1));
+        self.pair4((halves(&of.0), halves(&of.1)), found)
     }
 }
 

@@ -1,8 +1,9 @@
 //! One explicit mapping as it is kept: 24 bytes, the same on both sides.
 
 use crate::model::Eam;
+use crate::siit::halves::{Halves, delta, halves, joined};
 use crate::wire::address::Prefix4;
-use crate::wire::{Prefix6, Saddr, Vaddr, checksum};
+use crate::wire::{Prefix6, Saddr, Vaddr};
 
 /// An explicit mapping, ready to translate by.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -31,11 +32,12 @@ impl Entry {
 
     pub(super) fn new(eam: Eam) -> Entry {
         let bits = eam.ipv6.bits();
+        let (high, low) = ((bits >> 64) as u64, bits as u64);
         Entry {
-            high: (bits >> 64) as u64,
-            low: bits as u64,
+            high,
+            low,
             ipv4: eam.ipv4.address.0,
-            delta: delta(eam.ipv4.address, &bits.to_be_bytes()),
+            delta: delta(eam.ipv4.address.0, (high, low)),
             len4: eam.ipv4.len,
             len6: eam.ipv6.len(),
         }
@@ -78,32 +80,46 @@ impl Entry {
     /// RFC 7757 section 3.3.1, steps 3 to 6, of an address in the IPv4 prefix.
     #[inline(always)]
     pub fn to_ipv6(&self, address: Vaddr) -> Saddr {
+        joined(self.to_halves(address))
+    }
+
+    /// [`to_ipv6`](Self::to_ipv6) as two words.
+    #[inline(always)]
+    pub fn to_halves(&self, address: Vaddr) -> Halves {
         if self.len4 == 32 {
-            return self.bits().to_be_bytes();
+            return (self.high, self.low);
         }
         let suffix = u128::from(address.0 & !Prefix4::mask(self.len4));
-        (self.bits() | suffix << self.beyond()).to_be_bytes()
+        let bits = self.bits() | suffix << self.beyond();
+        ((bits >> 64) as u64, bits as u64)
     }
 
     /// RFC 7757 section 3.3.2, steps 3 to 6, of an address in the IPv6 prefix.
     #[inline(always)]
     pub fn to_ipv4(&self, address: &Saddr) -> Vaddr {
+        self.to_vaddr(halves(address))
+    }
+
+    /// [`to_ipv4`](Self::to_ipv4) of two words.
+    #[inline(always)]
+    pub fn to_vaddr(&self, (high, low): Halves) -> Vaddr {
         if self.len4 == 32 {
             return Vaddr(self.ipv4);
         }
         // Bits of the prefix are above those that are wanted.
-        let suffix = (u128::from_be_bytes(*address) >> self.beyond()) as u32;
+        let bits = u128::from(high) << 64 | u128::from(low);
+        let suffix = (bits >> self.beyond()) as u32;
         Vaddr(self.ipv4 | suffix & !Prefix4::mask(self.len4))
     }
 
     /// What a checksum changes by when an IPv4 address is replaced by an IPv6
     /// address, both of this mapping.
     #[inline(always)]
-    pub fn delta(&self, ipv4: Vaddr, ipv6: &Saddr) -> u16 {
+    pub fn delta(&self, ipv4: Vaddr, ipv6: Halves) -> u16 {
         if self.len6 == 128 {
             return self.delta;
         }
-        delta(ipv4, ipv6)
+        delta(ipv4.0, ipv6)
     }
 }
 
@@ -114,10 +130,4 @@ impl std::fmt::Debug for Entry {
             false => std::fmt::Debug::fmt(&self.eam(), f),
         }
     }
-}
-
-/// What a checksum changes by when one address is replaced by the other.
-#[inline(always)]
-pub(in crate::siit) fn delta(ipv4: Vaddr, ipv6: &Saddr) -> u16 {
-    checksum::delta(u64::from(ipv4.0), checksum::sum(ipv6))
 }

@@ -25,18 +25,18 @@ mod tree;
 use std::fmt;
 
 pub use entry::Entry;
-pub(super) use entry::delta;
 
 use self::hash::Seed;
 use self::lengths::{Lengths, Presence};
-use self::side::{Side4, Side6};
+use self::side::{Side, Side4, Side6};
 use self::tree::{Place, Tree};
+use super::halves::{Halves, halves};
 use crate::model::Eam;
 use crate::wire::address::Prefix4;
 use crate::wire::{Prefix6, Saddr, Vaddr};
 
-/// Addresses that go through a lookup together; longer slices are cut up.
-pub const BURST: usize = 32;
+/// Addresses that go through a lookup together, a bit of a word for each.
+pub const BURST: usize = u32::BITS as usize;
 
 /// Why a mapping is not taken.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
@@ -208,7 +208,7 @@ impl Eams {
     /// Mappings within which a prefix of `eam` lies, by IPv4 and by IPv6: of
     /// these RFC 7757 section 5 lets an operator be warned.
     pub fn around(&self, eam: Eam) -> [Option<Eam>; 2] {
-        let address = eam.ipv6.bits().to_be_bytes();
+        let (high, low) = halves(&eam.ipv6.bits().to_be_bytes());
         let mut shorter4 = self.lens4.used().iter().filter(|len| **len < eam.ipv4.len);
         let mut shorter6 = self
             .lens6
@@ -217,7 +217,7 @@ impl Eams {
             .filter(|len| **len < eam.ipv6.len());
         [
             shorter4.find_map(|len| self.by4.find(key4(eam.ipv4.address, *len))),
-            shorter6.find_map(|len| self.by6.find(key6(&address, *len))),
+            shorter6.find_map(|len| self.by6.find(key6(high, low, *len))),
         ]
         .map(|found| found.map(Entry::eam))
     }
@@ -236,51 +236,49 @@ impl Eams {
     #[inline]
     pub fn find6(&self, address: &Saddr) -> Option<&Entry> {
         let mut lens = self.lens6.used().iter();
-        lens.find_map(|len| self.by6.find(key6(address, *len)))
+        let (high, low) = halves(address);
+        lens.find_map(|len| self.by6.find(key6(high, low, *len)))
     }
 
-    /// [`find4`](Self::find4) for all of `addresses`, their waits for memory
-    /// overlapping; `out[i]` is the answer for `addresses[i]`.
-    #[inline]
-    pub fn find4_burst<'a>(&'a self, addresses: &[Vaddr], out: &mut [Option<&'a Entry>]) {
-        for (addresses, out) in addresses.chunks(BURST).zip(out.chunks_mut(BURST)) {
-            out.fill(None);
-            for &len in self.lens4.used() {
-                let mut places = [Place::NOWHERE; BURST];
-                for ((address, out), place) in addresses.iter().zip(&*out).zip(&mut places) {
-                    if out.is_none() && self.presence.of(*address) {
-                        *place = self.by4.fetch(key4(*address, len));
-                    }
-                }
-                for ((address, out), place) in addresses.iter().zip(&mut *out).zip(places) {
-                    if out.is_none() {
-                        *out = Tree::<Side4>::search(place, key4(*address, len));
-                    }
-                }
-            }
+    /// Of the addresses whose bit is set, those that may have a mapping: for a
+    /// stranger nobody need look further.
+    #[inline(always)]
+    pub fn near4(&self, addresses: &[Vaddr; BURST], asked: u32) -> u32 {
+        let mut near = 0;
+        for (i, address) in addresses.iter().enumerate() {
+            near |= u32::from(self.presence.of(*address)) << i;
         }
+        near & asked
     }
 
-    /// [`find6`](Self::find6) for all of `addresses`; `None` stands for one that
-    /// is not asked for.
+    /// [`find4`](Self::find4) for the addresses whose bit is set, their waits
+    /// for memory overlapping; `out[i]` is the answer for `addresses[i]`, and
+    /// stays as it is if there is none.
     #[inline]
-    pub fn find6_burst<'a>(&'a self, addresses: &[Option<Saddr>], out: &mut [Option<&'a Entry>]) {
-        for (addresses, out) in addresses.chunks(BURST).zip(out.chunks_mut(BURST)) {
-            out.fill(None);
-            for &len in self.lens6.used() {
-                let mut places = [Place::NOWHERE; BURST];
-                for ((address, out), place) in addresses.iter().zip(&*out).zip(&mut places) {
-                    if let (Some(address), None) = (address, out) {
-                        *place = self.by6.fetch(key6(address, len));
-                    }
-                }
-                for ((address, out), place) in addresses.iter().zip(&mut *out).zip(places) {
-                    if let (Some(address), None) = (address, &out) {
-                        *out = Tree::<Side6>::search(place, key6(address, len));
-                    }
-                }
-            }
-        }
+    pub fn find4_burst<'a>(
+        &'a self,
+        addresses: &[Vaddr; BURST],
+        asked: u32,
+        out: &mut [Option<&'a Entry>; BURST],
+    ) {
+        let left = self.near4(addresses, asked);
+        find_burst(&self.by4, self.lens4.used(), left, out, |i, len| {
+            key4(addresses[i], len)
+        });
+    }
+
+    /// The same for IPv6 addresses, given as halves.
+    #[inline]
+    pub fn find6_burst<'a>(
+        &'a self,
+        addresses: &[Halves; BURST],
+        asked: u32,
+        out: &mut [Option<&'a Entry>; BURST],
+    ) {
+        find_burst(&self.by6, self.lens6.used(), asked, out, |i, len| {
+            let (high, low) = addresses[i];
+            key6(high, low, len)
+        });
     }
 
     /// Counts from now on the mappings that overlap a prefix: counts all, if
@@ -324,14 +322,52 @@ fn key4(address: Vaddr, len: u8) -> (u32, u8) {
 }
 
 #[inline(always)]
-fn key6(address: &Saddr, len: u8) -> (u64, u64, u8) {
-    let bits = u128::from_be_bytes(*address);
-    let (high, low) = ((bits >> 64) as u64, bits as u64);
+fn key6(high: u64, low: u64, len: u8) -> (u64, u64, u8) {
     // The usual length by itself: masks of 128 bits take ten instructions.
     if len == 128 {
         return (high, low, len);
     }
+    let bits = u128::from(high) << 64 | u128::from(low);
     let mask = u128::MAX.checked_shl(128 - u32::from(len)).unwrap_or(0);
     let bits = bits & mask;
     ((bits >> 64) as u64, bits as u64, len)
+}
+
+/// Looks for all that is `left`, the longest prefixes first: fetches for the
+/// whole burst, then compares.
+#[inline(always)]
+fn find_burst<'a, S: Side>(
+    tree: &'a Tree<S>,
+    lens: &[u8],
+    mut left: u32,
+    out: &mut [Option<&'a Entry>; BURST],
+    key: impl Fn(usize, u8) -> S::Key,
+) {
+    for &len in lens {
+        if left == 0 {
+            return;
+        }
+        let mut places = [Place::NOWHERE; BURST];
+        for i in ones(left) {
+            places[i] = tree.fetch(key(i, len));
+        }
+        for i in ones(left) {
+            if let Some(entry) = tree.search(places[i], key(i, len)) {
+                out[i] = Some(entry);
+                left &= !(1 << i);
+            }
+        }
+    }
+}
+
+/// The places of the bits that are set, from the lowest.
+#[inline(always)]
+pub fn ones(mut bits: u32) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        // Below 32, which the compiler knows here and in arrays of a burst.
+        let place = (bits.trailing_zeros() & 31) as usize;
+        let some = bits != 0;
+        bits &= bits.wrapping_sub(1);
+        some.then_some(place)
+    })
 }

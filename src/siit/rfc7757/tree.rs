@@ -79,17 +79,15 @@ impl<S> Clone for Tree<S> {
 /// Where a search begins; its lines are on the way.
 #[derive(Clone, Copy)]
 pub(super) struct Place<'a> {
-    buckets: &'a [Bucket],
-    at: u32,
+    bucket: &'a Bucket,
     tag: u8,
 }
 
 impl Place<'_> {
     /// Where nothing is found.
     pub(super) const NOWHERE: Place<'static> = Place {
-        buckets: &[],
-        at: 0,
-        tag: 0,
+        bucket: &Bucket::FREE,
+        tag: 0xff,
     };
 }
 
@@ -114,17 +112,18 @@ impl<S: Side> Tree<S> {
 
     #[inline(always)]
     pub(super) fn find(&self, key: S::Key) -> Option<&Entry> {
-        Self::search(self.place(key), key)
+        let hash = S::hash(self.seed, key);
+        self.search(self.leaf(hash).place(hash), key)
     }
 
+    /// The leaf that a hash belongs to.
     #[inline(always)]
-    fn place(&self, key: S::Key) -> Place<'_> {
-        let hash = S::hash(self.seed, key);
+    fn leaf(&self, hash: u64) -> &Leaf {
         let mut node = &self.root;
         let mut bits = hash;
         loop {
             match node {
-                Node::Leaf(leaf) => return leaf.place(hash),
+                Node::Leaf(leaf) => return leaf,
                 Node::Branch(children) => {
                     node = &children[top(bits)];
                     bits <<= 6;
@@ -136,21 +135,19 @@ impl<S: Side> Tree<S> {
     /// The first of two steps: where to search, and the order to fetch it.
     #[inline(always)]
     pub(super) fn fetch(&self, key: S::Key) -> Place<'_> {
-        let place = self.place(key);
-        if let Some(bucket) = place.buckets.get(place.at as usize) {
-            prefetch(&bucket.tags);
-            prefetch(&bucket.entries[BUCKET - 1]);
-        }
+        let hash = S::hash(self.seed, key);
+        let place = self.leaf(hash).place(hash);
+        prefetch(&place.bucket.tags);
+        prefetch(&place.bucket.entries[BUCKET - 1]);
         place
     }
 
     /// The second step.
     #[inline(always)]
-    pub(super) fn search<'a>(place: Place<'a>, key: S::Key) -> Option<&'a Entry> {
-        let bucket = place.buckets.get(place.at as usize)?;
-        let found = bucket.find::<S>(place.tag, key);
-        if found.is_none() && bucket.tags & OVERFLOW != 0 {
-            return Self::search_on(place, key);
+    pub(super) fn search<'a>(&'a self, place: Place<'a>, key: S::Key) -> Option<&'a Entry> {
+        let found = place.bucket.find::<S>(place.tag, key);
+        if found.is_none() && place.bucket.tags & OVERFLOW != 0 {
+            return self.search_on(key);
         }
         found
     }
@@ -158,17 +155,9 @@ impl<S: Side> Tree<S> {
     /// In the buckets after the first, which few entries are in.
     #[cold]
     #[inline(never)]
-    fn search_on<'a>(place: Place<'a>, key: S::Key) -> Option<&'a Entry> {
-        let mut at = place.at as usize;
-        loop {
-            at = next(at, place.buckets.len());
-            let bucket = &place.buckets[at];
-            let found = bucket.find::<S>(place.tag, key);
-            // Not all overflow: there are fewer entries than places.
-            if found.is_some() || bucket.tags & OVERFLOW == 0 {
-                return found;
-            }
-        }
+    fn search_on(&self, key: S::Key) -> Option<&Entry> {
+        let hash = S::hash(self.seed, key);
+        self.leaf(hash).find_on::<S>(hash, key)
     }
 
     /// Adds an entry whose key is not there.
@@ -296,9 +285,22 @@ impl Leaf {
     #[inline(always)]
     fn place(&self, hash: u64) -> Place<'_> {
         Place {
-            buckets: &self.buckets,
-            at: home(hash, self.buckets.len()) as u32,
+            bucket: &self.buckets[home(hash, self.buckets.len())],
             tag: tag(hash),
+        }
+    }
+
+    /// Searches the buckets after the first.
+    fn find_on<S: Side>(&self, hash: u64, key: S::Key) -> Option<&Entry> {
+        let mut at = home(hash, self.buckets.len());
+        loop {
+            at = next(at, self.buckets.len());
+            let bucket = &self.buckets[at];
+            let found = bucket.find::<S>(tag(hash), key);
+            // Not all overflow: there are fewer entries than places.
+            if found.is_some() || bucket.tags & OVERFLOW == 0 {
+                return found;
+            }
         }
     }
 
@@ -310,7 +312,12 @@ impl Leaf {
     fn is_of_one_each<S: Side>(&self, seed: Seed) -> bool {
         self.entries().all(|entry| {
             let key = S::key(entry);
-            let found = Tree::<S>::search(self.place(S::hash(seed, key)), key);
+            let hash = S::hash(seed, key);
+            let first = self.place(hash);
+            let found = match first.bucket.find::<S>(first.tag, key) {
+                None if first.bucket.tags & OVERFLOW != 0 => self.find_on::<S>(hash, key),
+                found => found,
+            };
             found.is_some_and(|found| std::ptr::eq(found, entry))
         })
     }
@@ -331,7 +338,7 @@ impl Leaf {
     fn remove<S: Side>(&mut self, seed: Seed, key: S::Key) {
         let holds = |entry: &Entry| S::holds(entry, key);
         let place = |bucket: &Bucket| bucket.entries.iter().position(holds);
-        let start = self.place(S::hash(seed, key)).at as usize;
+        let start = home(S::hash(seed, key), self.buckets.len());
         let mut order = (start..self.buckets.len()).chain(0..start);
         let found = order.find_map(|at| Some((at, place(&self.buckets[at])?)));
         let Some((at, n)) = found else {
