@@ -17,6 +17,7 @@
 //! | [`port`], [`packet`] | where frames come from and what they are: DPDK or memory |
 //! | [`config`], [`model`] | the file; the objects that file and protocol share |
 //! | [`wire`] | formats, addresses, checksums: bytes and nothing else |
+//! | [`lpm`] | the longest prefix that an IPv4 address is in |
 //! | [`arch`], [`clock`], [`time`], [`pace`] | intrinsics; the workers' ticks; the control thread's milliseconds; its token buckets |
 //!
 //! Everything but [`port::dpdk`] and the start of the appliance builds without
@@ -97,6 +98,7 @@ pub mod config;
 pub mod control;
 pub mod datapath;
 pub mod link4;
+pub mod lpm;
 #[allow(unsafe_code)]
 pub mod mapping;
 pub mod model;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// Modules from the bottom up. A module uses its own and lower layers' ones.
 const LAYERS: [&[&str]; 8] = [
     &["arch", "reasons", "time", "wire"],
-    &["clock", "model", "packet", "pace"],
+    &["clock", "lpm", "model", "packet", "pace"],
     &["mapping", "siit", "port"],
     &["datapath", "link4", "node", "substrate", "config"],
     &["control"],

@@ -46,6 +46,17 @@ fn mapping() -> impl Strategy<Value = Mapping> {
     })
 }
 
+/// Addresses, half of them in few places, so that prefixes of all lengths lie
+/// in each other.
+fn near() -> impl Strategy<Value = u32> {
+    let byte = || prop_oneof![Just(0u8), Just(10), 0..4u8];
+    let close = (byte(), byte(), byte(), byte());
+    prop_oneof![
+        any::<u32>(),
+        close.prop_map(|(a, b, c, d)| u32::from_be_bytes([a, b, c, d])),
+    ]
+}
+
 fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         4 => (0..2000u32, mapping()).prop_map(|(n, m)| Op::Insert(n, m)),
@@ -164,8 +175,8 @@ proptest! {
 
     #[test]
     fn prefixes_agree_with_a_search_of_all(
-        ops in prop::collection::vec((any::<bool>(), 0..2u32, any::<u32>(), 0..=32u8), 1..200),
-        probes in prop::collection::vec(any::<u32>(), 20),
+        ops in prop::collection::vec((any::<bool>(), 0..2u32, near(), 0..=32u8), 1..200),
+        probes in prop::collection::vec(near(), 20),
     ) {
         let domain = Domain::default();
         let mut writer = Writer::new(&domain, limits(10)).unwrap();
@@ -193,14 +204,22 @@ proptest! {
         while writer.for_each_prefix_chunk(&mut cursor, 3, |p, m| _ = listed.insert(p, m))
             == Progress::More {}
         prop_assert_eq!(&listed, &model);
+        let (mut keys, mut answers) = (Vec::new(), Vec::new());
         for addr in addresses {
             for vni in 1..=2 {
                 let key = Key::new(vni, addr);
                 let covering = model.iter().filter(|(prefix, _)| prefix.contains(key));
                 let expected = covering.max_by_key(|(prefix, _)| prefix.len()).map(|(_, m)| *m);
                 prop_assert_eq!(reader.resolve(&pin, key), expected);
+                keys.push(key);
+                answers.push(expected);
             }
         }
+        // As many at once as come, of two vnets by turns.
+        let mut found = vec![Found::NOTHING; keys.len()];
+        reader.resolve_burst(&pin, &keys, &mut found);
+        let found: Vec<_> = found.into_iter().map(Found::mapping).collect();
+        prop_assert_eq!(found, answers);
     }
 }
 

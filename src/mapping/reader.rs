@@ -9,6 +9,8 @@
 
 use std::{cell::Cell, fmt, marker::PhantomData};
 
+use arrayvec::ArrayVec;
+
 use super::{
     arch::prefetch,
     entry::{Found, Key, Mapping},
@@ -97,15 +99,26 @@ impl Reader {
     #[inline]
     pub fn resolve_burst(&self, pin: &Participant, keys: &[Key], out: &mut [Found]) {
         self.lookup_burst(pin, keys, out);
-        let mut prefixes = None;
-        for (key, out) in keys.iter().zip(out) {
-            if out.is_nothing() {
-                let prefixes = *prefixes.get_or_insert_with(|| self.prefixes.get(pin));
-                if let Some(mapping) = prefix::longest(prefixes, *key) {
-                    *out = Found::new(mapping.encode());
-                }
+        for (keys, out) in keys.chunks(BURST).zip(out.chunks_mut(BURST)) {
+            if out.iter().any(|found| found.is_nothing()) {
+                self.resolve_rest(pin, keys, out);
             }
         }
+    }
+
+    /// The keys of a burst that nothing was found for.
+    #[inline(never)]
+    fn resolve_rest(&self, pin: &Participant, keys: &[Key], out: &mut [Found]) {
+        let nothing = |(at, _): &(usize, &Key)| out[*at].is_nothing();
+        let (places, rest): (ArrayVec<usize, BURST>, ArrayVec<Key, BURST>) = keys
+            .iter()
+            .enumerate()
+            .filter(nothing)
+            .map(|(at, key)| (at, *key))
+            .unzip();
+        prefix::longest_burst(self.prefixes.get(pin), &rest, |at, words| {
+            out[places[at]] = Found::new(words);
+        });
     }
 }
 

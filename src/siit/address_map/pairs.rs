@@ -15,7 +15,7 @@
 
 use super::AddressMap;
 use crate::siit::halves::{Halves, halves};
-use crate::siit::rfc7757::{BURST, Entry, ones};
+use crate::siit::rfc7757::{BURST, Entry};
 use crate::siit::rfc7915::NoAddress;
 use crate::wire::{Saddr, Vaddr, checksum};
 
@@ -108,11 +108,11 @@ impl AddressMap {
         let Some(pool) = self.pool6.as_ref().filter(|_| self.eams.watched() == 0) else {
             return asked;
         };
-        let mut left = asked;
-        for i in ones(asked) {
-            left &= !(u32::from(pool.to_vaddr(addresses[i]).is_some()) << i);
+        let mut pools = 0;
+        for (i, address) in addresses.iter().enumerate() {
+            pools |= u32::from(pool.to_vaddr(*address).is_some()) << i;
         }
-        left
+        asked & !pools
     }
 
     /// What becomes of one packet's addresses, with what was found for them.
@@ -175,7 +175,7 @@ impl AddressMap {
             destination,
             // Deltas are of the other direction.
             delta: !checksum::fold(u64::from(first) + u64::from(second)),
-            returns: other.is_none() && self.eams.find4(destination).is_some(),
+            returns: other.is_none() && self.eams.has4(destination),
         })
     }
 

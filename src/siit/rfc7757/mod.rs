@@ -12,6 +12,10 @@
 //! | `entry` | a mapping of 24 bytes, and translation by it |
 //! | `tree`, `side` | one side: entries by hash, shared between clones |
 //! | `lengths` | what is not worth asking for |
+//!
+//! Of IPv4 prefixes that are no single addresses, [`Lpm`] says which length to
+//! ask for, so that a lookup looks twice at most, however many lengths there
+//! are.
 //! | `hash` | where, and why a stranger cannot tell |
 
 mod entry;
@@ -23,6 +27,7 @@ mod tests;
 mod tree;
 
 use std::fmt;
+use std::num::NonZeroU32;
 
 pub use entry::Entry;
 
@@ -31,6 +36,7 @@ use self::lengths::{Lengths, Presence};
 use self::side::{Side, Side4, Side6};
 use self::tree::{Place, Tree};
 use super::halves::{Halves, halves};
+use crate::lpm::Lpm;
 use crate::model::Eam;
 use crate::wire::address::Prefix4;
 use crate::wire::{Prefix6, Saddr, Vaddr};
@@ -74,6 +80,8 @@ pub struct Eams {
     lens4: Lengths,
     lens6: Lengths,
     presence: Presence,
+    /// The lengths of IPv4 prefixes, single addresses apart.
+    nets: Lpm,
     len: usize,
     limit: usize,
     /// How many have to do with a prefix of IPv6.
@@ -90,6 +98,7 @@ impl Eams {
             lens4: Lengths::new(),
             lens6: Lengths::new(),
             presence: Presence::new(),
+            nets: Lpm::new(),
             len: 0,
             // Counts by length are of 32 bits.
             limit: limit.min(u32::MAX as usize),
@@ -127,6 +136,8 @@ impl Eams {
             self.lens6.add(eam.ipv6.len());
             self.presence.add(eam.ipv4);
         }
+        let nets = eams.iter().map(|eam| eam.ipv4).filter(is_net);
+        self.nets = Lpm::build(nets.map(|net| (net, u32::from(net.len))));
         self.len = eams.len();
         Some(())
     }
@@ -172,6 +183,9 @@ impl Eams {
         self.lens4.add(entry.len4);
         self.lens6.add(entry.len6);
         self.presence.add(eam.ipv4);
+        if is_net(&eam.ipv4) {
+            self.nets.insert(eam.ipv4, u32::from(eam.ipv4.len));
+        }
         self.len += 1;
         if let Some((prefix, count)) = &mut self.watched {
             *count += usize::from(prefix.overlaps(&eam.ipv6));
@@ -187,6 +201,9 @@ impl Eams {
         self.lens4.remove(entry.len4);
         self.lens6.remove(entry.len6);
         self.presence.remove(ipv4);
+        if is_net(&ipv4) {
+            self.nets.remove(ipv4);
+        }
         self.len -= 1;
         let eam = entry.eam();
         if let Some((prefix, count)) = &mut self.watched {
@@ -223,13 +240,23 @@ impl Eams {
     }
 
     /// The longest IPv4 prefix that an address is in.
-    #[inline]
+    #[inline(never)]
     pub fn find4(&self, address: Vaddr) -> Option<&Entry> {
         if !self.presence.of(address) {
             return None;
         }
-        let mut lens = self.lens4.used().iter();
-        lens.find_map(|len| self.by4.find(key4(address, *len)))
+        let single = self.by4.find((address.0, SINGLE));
+        single.or_else(|| {
+            let len = self.nets.find(address)? as u8;
+            self.by4.find(key4(address, len))
+        })
+    }
+
+    /// Whether [`find4`](Self::find4) finds anything. Of strangers it is known
+    /// without a call.
+    #[inline(always)]
+    pub fn has4(&self, address: Vaddr) -> bool {
+        self.presence.of(address) && self.find4(address).is_some()
     }
 
     /// The longest IPv6 prefix that an address is in.
@@ -243,7 +270,7 @@ impl Eams {
     /// Of the addresses whose bit is set, those that may have a mapping: for a
     /// stranger nobody need look further.
     #[inline(always)]
-    pub fn near4(&self, addresses: &[Vaddr; BURST], asked: u32) -> u32 {
+    fn near4(&self, addresses: &[Vaddr; BURST], asked: u32) -> u32 {
         let mut near = 0;
         for (i, address) in addresses.iter().enumerate() {
             near |= u32::from(self.presence.of(*address)) << i;
@@ -261,10 +288,17 @@ impl Eams {
         asked: u32,
         out: &mut [Option<&'a Entry>; BURST],
     ) {
-        let left = self.near4(addresses, asked);
-        find_burst(&self.by4, self.lens4.used(), left, out, |i, len| {
-            key4(addresses[i], len)
-        });
+        let mut left = self.near4(addresses, asked);
+        if self.lens4.used().first() == Some(&SINGLE) {
+            left = find_round(&self.by4, left, out, |i| (addresses[i].0, SINGLE));
+        }
+        if left != 0 && !self.nets.is_empty() {
+            let mut lens = [None; BURST];
+            self.nets.find_burst(addresses, left, &mut lens);
+            let known = ones(left).fold(0, |known, i| known | u32::from(lens[i].is_some()) << i);
+            let len = |i: usize| lens[i].map_or(SINGLE, |len| len as u8);
+            find_round(&self.by4, known, out, |i| key4(addresses[i], len(i)));
+        }
     }
 
     /// The same for IPv6 addresses, given as halves.
@@ -275,10 +309,16 @@ impl Eams {
         asked: u32,
         out: &mut [Option<&'a Entry>; BURST],
     ) {
-        find_burst(&self.by6, self.lens6.used(), asked, out, |i, len| {
-            let (high, low) = addresses[i];
-            key6(high, low, len)
-        });
+        let mut left = asked;
+        for &len in self.lens6.used() {
+            if left == 0 {
+                return;
+            }
+            left = find_round(&self.by6, left, out, |i| {
+                let (high, low) = addresses[i];
+                key6(high, low, len)
+            });
+        }
     }
 
     /// Counts from now on the mappings that overlap a prefix: counts all, if
@@ -299,7 +339,7 @@ impl Eams {
 
     /// Bytes on the heap; what clones share counts for each of them.
     pub fn bytes(&self) -> usize {
-        self.by4.bytes() + self.by6.bytes()
+        self.by4.bytes() + self.by6.bytes() + self.nets.bytes()
     }
 }
 
@@ -309,6 +349,14 @@ impl fmt::Debug for Eams {
             .field("len", &self.len)
             .finish_non_exhaustive()
     }
+}
+
+/// The length of a single IPv4 address.
+const SINGLE: u8 = 32;
+
+/// More than a single address.
+fn is_net(ipv4: &Prefix4) -> bool {
+    ipv4.len < SINGLE
 }
 
 /// More bits after the IPv4 prefix than after the IPv6 prefix.
@@ -333,41 +381,35 @@ fn key6(high: u64, low: u64, len: u8) -> (u64, u64, u8) {
     ((bits >> 64) as u64, bits as u64, len)
 }
 
-/// Looks for all that is `left`, the longest prefixes first: fetches for the
-/// whole burst, then compares.
+/// Looks for a key of each that is `left`: fetches for the whole burst, then
+/// compares. Returns those that have no such entry.
 #[inline(always)]
-fn find_burst<'a, S: Side>(
+fn find_round<'a, S: Side>(
     tree: &'a Tree<S>,
-    lens: &[u8],
     mut left: u32,
     out: &mut [Option<&'a Entry>; BURST],
-    key: impl Fn(usize, u8) -> S::Key,
-) {
-    for &len in lens {
-        if left == 0 {
-            return;
-        }
-        let mut places = [Place::NOWHERE; BURST];
-        for i in ones(left) {
-            places[i] = tree.fetch(key(i, len));
-        }
-        for i in ones(left) {
-            if let Some(entry) = tree.search(places[i], key(i, len)) {
-                out[i] = Some(entry);
-                left &= !(1 << i);
-            }
+    key: impl Fn(usize) -> S::Key,
+) -> u32 {
+    let mut places = [Place::NOWHERE; BURST];
+    for i in ones(left) {
+        places[i] = tree.fetch(key(i));
+    }
+    for i in ones(left) {
+        if let Some(entry) = tree.search(places[i], key(i)) {
+            out[i] = Some(entry);
+            left &= !(1 << i);
         }
     }
+    left
 }
 
 /// The places of the bits that are set, from the lowest.
 #[inline(always)]
 pub fn ones(mut bits: u32) -> impl Iterator<Item = usize> {
     std::iter::from_fn(move || {
-        // Below 32, which the compiler knows here and in arrays of a burst.
-        let place = (bits.trailing_zeros() & 31) as usize;
-        let some = bits != 0;
-        bits &= bits.wrapping_sub(1);
-        some.then_some(place)
+        let some = NonZeroU32::new(bits)?;
+        bits &= bits - 1;
+        // Below 32 anyway; so the compiler knows it in arrays of a burst.
+        Some((some.trailing_zeros() & 31) as usize)
     })
 }
