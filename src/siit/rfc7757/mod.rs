@@ -12,11 +12,12 @@
 //! | `entry` | a mapping of 24 bytes, and translation by it |
 //! | `tree`, `side` | one side: entries by hash, shared between clones |
 //! | `lengths` | what is not worth asking for |
-//!
-//! Of IPv4 prefixes that are no single addresses, [`Lpm`] says which length to
-//! ask for, so that a lookup looks twice at most, however many lengths there
-//! are.
 //! | `hash` | where, and why a stranger cannot tell |
+//!
+//! Single IPv4 addresses are looked for first. Of the other IPv4 prefixes
+//! [`Lpm`] says which length to ask for, so that nobody looks more than twice,
+//! however many lengths there are. IPv6 prefixes are asked for by every length
+//! in use.
 
 mod entry;
 mod hash;
@@ -72,7 +73,8 @@ pub struct BadEamAt {
 /// A table of explicit mappings.
 ///
 /// Takes 90 to 100 bytes for each mapping: 24 on each side, in buckets that are
-/// a little more than half full.
+/// a little more than half full. IPv4 prefixes that are no single addresses take
+/// what [`Lpm`] takes besides.
 #[derive(Clone)]
 pub struct Eams {
     by4: Tree<Side4>,
