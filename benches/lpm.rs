@@ -1,7 +1,7 @@
-//! Longest-prefix match on IPv4: the trie of routes and explicit mappings, the
-//! hash by lengths of the mapping table, and beside them a table of one load
-//! for 24 bits and one more for the rest (as DPDK's `rte_fib` and `rte_lpm`),
-//! a hash asked for every length in use, and a binary search over ranges.
+//! Longest-prefix match on IPv4: the trie, the hash by lengths of the mapping
+//! table, and beside them a table of one load for 24 bits and one more for the
+//! rest (the form of DPDK's `rte_fib` and `rte_lpm`), a hash asked for every
+//! length in use, and a binary search over ranges.
 //!
 //! Routes have the lengths of a full Internet table: six in ten of 24 bits, the
 //! rest of 16 to 22, and a few single addresses. Addresses asked for lie in
