@@ -32,7 +32,7 @@ use weft::datapath::hold::HoldLimits;
 use weft::datapath::plain::Scratch;
 use weft::datapath::wiring::{RingSizes, wire};
 use weft::datapath::worker::{Idle, Settings, View, Worker};
-use weft::datapath::{BURST, Context, FreshIds, Outcome, Snapshot, walk_plain};
+use weft::datapath::{BURST, Context, FreshIds, Outcome, Snapshot, Topology, walk_plain};
 use weft::mapping::{Domain, Limits, Participant, Publisher, Reader, Writer};
 use weft::model::Mode;
 use weft::packet::{HEADROOM, Meta, NoRoom, Packet};

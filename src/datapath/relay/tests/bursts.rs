@@ -157,12 +157,13 @@ proptest! {
             Just(Hairpin::Intrinsic), Just(Hairpin::Simple), Just(Hairpin::Off),
         ],
     ) {
-        let mut topology = topology(relay(Rules { hairpin, ..rules() }));
+        let mut topology = parts(relay(Rules { hairpin, ..rules() }));
         (topology.ports[0].vlan, topology.ports[1].vlan) = (vlan, vlan);
         if let Some(relay) = topology.relay.as_mut().filter(|_| tagged) {
             relay.hop4 = Some(tagged_hop(0, 7, ethertype::IPV4));
             relay.hop6 = Some(tagged_hop(1, 9, ethertype::IPV6));
         }
+        let topology = Snapshot::from(topology);
         for port in [0, 1] {
             let frames: Vec<_> = drawn.iter().map(|drawn| drawn.frame(port)).collect();
             let unwatched = walk_burst(&topology, port, &frames, &mut trace::Off);
