@@ -133,7 +133,14 @@ fn walk_burst(
         fresh: FreshIds::new(0, 1),
     };
     let mut packets: Vec<_> = frames.iter().map(|it| Buffer::new(&it.0)).collect();
-    let metas: Vec<_> = frames.iter().map(|it| Meta { port, vlan: it.1 }).collect();
+    let metas: Vec<_> = frames
+        .iter()
+        .map(|it| Meta {
+            port,
+            vlan: it.1,
+            ..Meta::default()
+        })
+        .collect();
     let results = match port {
         0 => to_ipv6(&cx, &mut packets, &metas, tracer),
         _ => to_ipv4(&cx, &mut packets, &metas, tracer),
