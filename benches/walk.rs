@@ -83,6 +83,11 @@ impl Packet for Slot {
         false
     }
 
+    #[inline(always)]
+    fn has_headroom(&self, n: usize) -> bool {
+        usize::from(self.start) >= n
+    }
+
     #[inline]
     fn prepend(&mut self, n: usize) -> Result<(), NoRoom> {
         self.start = self.start.checked_sub(n as u16).ok_or(NoRoom)?;

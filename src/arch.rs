@@ -25,23 +25,38 @@ pub fn prefetch<T>(place: &T) {
     let _ = place;
 }
 
+/// A piece of work with its arguments, for [`widest`]. A trait and no closure,
+/// since only a method can be told to be inlined.
+pub trait Work {
+    type Done;
+
+    /// To be marked `#[inline(always)]`, and so must be what it calls: only
+    /// what is inlined is compiled for other processors.
+    fn run(self) -> Self::Done;
+}
+
 /// Runs `work` compiled for what x86-64-v3 processors have (AVX2, BMI, MOVBE),
-/// where this one has it: the same code in fewer instructions. All that `work`
-/// calls must be inlined into it to gain by that.
+/// where this one has it: the same code in fewer instructions.
 #[inline(always)]
-pub fn widest<R>(work: impl FnOnce() -> R) -> R {
+pub fn widest<W: Work>(work: W) -> W::Done {
     #[cfg(target_arch = "x86_64")]
     {
         #[target_feature(enable = "avx,avx2,bmi1,bmi2,fma,lzcnt,movbe,popcnt")]
-        fn wide<R>(work: impl FnOnce() -> R) -> R {
-            work()
+        fn wide<W: Work>(work: W) -> W::Done {
+            work.run()
         }
         if is_wide() {
             // SAFETY: this processor has these features.
             return unsafe { wide(work) };
         }
     }
-    work()
+    narrow(work)
+}
+
+/// Out of line, as its counterpart is.
+#[inline(never)]
+fn narrow<W: Work>(work: W) -> W::Done {
+    work.run()
 }
 
 /// Whether this processor has what [`widest`] uses.
@@ -67,10 +82,21 @@ pub fn is_wide() -> bool {
 mod tests {
     use super::*;
 
+    struct Mix<'a>(&'a [u64]);
+
+    impl Work for Mix<'_> {
+        type Done = u64;
+
+        #[inline(always)]
+        fn run(self) -> u64 {
+            let mix = |sum: u64, i: &u64| sum.wrapping_add(i.rotate_left(7) ^ i.swap_bytes());
+            self.0.iter().fold(0, mix)
+        }
+    }
+
     #[test]
     fn wide_or_not_the_result_is_the_same() {
-        let mix = |sum: u64, i: u64| sum.wrapping_add(i.rotate_left(7) ^ i.swap_bytes());
-        let sum = || (0..1000).fold(0, mix);
-        assert_eq!(widest(sum), sum());
+        let numbers: Vec<u64> = (0..1000).map(|i| i * 0x0123_4567_89ab).collect();
+        assert_eq!(widest(Mix(&numbers)), narrow(Mix(&numbers)));
     }
 }

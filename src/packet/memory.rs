@@ -105,6 +105,10 @@ impl Packet for Buffer {
         self.shared
     }
 
+    fn has_headroom(&self, n: usize) -> bool {
+        self.start >= n
+    }
+
     fn prepend(&mut self, n: usize) -> Result<(), NoRoom> {
         self.start = self.start.checked_sub(n).ok_or(NoRoom)?;
         Ok(())

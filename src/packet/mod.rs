@@ -47,6 +47,9 @@ pub trait Packet: Sized {
         self.head().len() == self.total_len() && !self.is_shared()
     }
 
+    /// Whether a [simple](Self::is_simple) packet can grow so much at the front.
+    fn has_headroom(&self, n: usize) -> bool;
+
     /// Moves the first byte of a [simple](Self::is_simple) packet outward by
     /// `out`, inward if that is negative, and sets the packet's length; new
     /// bytes are undefined until written. The packet must be that long then.

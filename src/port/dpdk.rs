@@ -39,6 +39,11 @@ impl Packet for Mbuf {
     }
 
     #[inline(always)]
+    fn has_headroom(&self, n: usize) -> bool {
+        self.headroom() >= n
+    }
+
+    #[inline(always)]
     fn reshape(&mut self, out: isize, len: usize) -> Result<&mut [u8], NoRoom> {
         Mbuf::reshape(self, out, len).map_err(|_| NoRoom)
     }
@@ -180,10 +185,17 @@ impl Port for DpdkPort {
             return 0;
         };
         let n = queue.rx_burst(&mut into.packets);
+        let mut tagged = false;
         for packet in &into.packets {
             packet.prefetch_data();
+            tagged |= packet.stripped_vlan().is_some();
         }
-        into.metas.extend(into.packets.iter().map(meta));
+        // Nearly always there is nothing to know of any of them.
+        if tagged {
+            into.metas.extend(into.packets.iter().map(meta));
+        } else {
+            into.metas.extend(std::iter::repeat_n(Meta::default(), n));
+        }
         into.unfinished = self.unfinished && mark(into);
         n
     }

@@ -99,16 +99,19 @@ impl First {
     }
 
     #[inline(always)]
+    pub fn df(self) -> bool {
+        self.0 >> DF & 1 != 0
+    }
+
+    #[inline(always)]
     pub fn is_siit(self) -> bool {
         self.0 >> TAG & 3 == Tag::Siit as u64
     }
 
     /// The IPv4 header: its first two words, its third and fourth, its fifth.
-    /// `id` is for a packet without DF.
     #[inline(always)]
     pub fn restored(self, src: u32, dst: u32, id: u16) -> (u64, u64, u32) {
-        let df = self.0 >> (DF - 14) & DF4;
-        let id = if df == 0 { u64::from(id) << 16 } else { 0 };
+        let (df, id) = (self.0 >> (DF - 14) & DF4, u64::from(id) << 16);
         let tos = self.0 >> (CLASS - 48) & 0xff << 48;
         let length = (self.0 << (32 - LENGTH) & 0xffff << 32) + ((ipv4::HEADER_LEN as u64) << 32);
         let ab = 0x45 << 56 | tos | length | id | df;
@@ -152,64 +155,54 @@ pub fn least(protocol: u8) -> usize {
     usize::from(LEAST[usize::from(protocol)])
 }
 
-/// Where the checksum lies, of a packet that has one.
-#[inline(always)]
-pub const fn checksum_at(protocol: u8) -> usize {
-    if protocol == protocol::TCP {
-        tcp::field::CHECKSUM
-    } else {
-        udp::field::CHECKSUM
-    }
-}
-
-/// Whether a checksum is one of the two zeros, which have rules of their own:
-/// see "Two zeros" at [`siit`](super).
-#[inline(always)]
-pub const fn is_odd(field: [u8; 2]) -> bool {
-    u16::from_ne_bytes(field).wrapping_add(1) < 2
-}
-
-/// Whether it is none, which stays none.
-#[inline(always)]
-pub const fn is_absent(protocol: u8, field: [u8; 2]) -> bool {
-    (u16::from_ne_bytes(field) == 0) & (protocol == protocol::UDP)
-}
-
 /// A checksum part as it is added in memory's order.
 pub const fn part(part: u16) -> u32 {
     part.to_be() as u32
 }
 
-/// The checksum after both ends were exchanged; `parts` is the sum of the two
-/// ends' [`part`]s.
+/// Adjusts the checksum in a transport header to new addresses; `parts` is the
+/// sum of both ends' [`part`]s. `None`, and nothing has changed, for one of the
+/// zeros that have rules of their own: see "Two zeros" at [`siit`](super).
 #[inline(always)]
-pub const fn adjust(protocol: u8, field: [u8; 2], parts: u32) -> [u8; 2] {
-    let sum = !u16::from_ne_bytes(field) as u32 + parts;
-    write(protocol, fold32(sum))
+pub fn adjust(transport: &mut [u8], protocol: u8, parts: u32) -> Option<()> {
+    exchange(transport, protocol, parts)
 }
 
 /// The reverse of [`adjust`].
 #[inline(always)]
-pub const fn restore(protocol: u8, field: [u8; 2], parts: u32) -> [u8; 2] {
-    let sum = !u16::from_ne_bytes(field) as u32 + !fold32(parts) as u32;
-    write(protocol, fold32(sum))
+pub fn restore(transport: &mut [u8], protocol: u8, parts: u32) -> Option<()> {
+    exchange(transport, protocol, !fold32(parts) as u32)
+}
+
+#[inline(always)]
+fn exchange(transport: &mut [u8], protocol: u8, parts: u32) -> Option<()> {
+    let at = if protocol == protocol::TCP {
+        tcp::field::CHECKSUM
+    } else {
+        udp::field::CHECKSUM
+    };
+    let field = transport.get_mut(at..at + 2)?.first_chunk_mut()?;
+    let value = u16::from_ne_bytes(*field);
+    // 0 or ffff.
+    if value.wrapping_add(1) < 2 {
+        // No checksum of UDP stays none.
+        return (value == 0 && protocol == protocol::UDP).then_some(());
+    }
+    let sum = fold32(!value as u32 + parts);
+    // A computed zero of UDP is written as the other zero: chosen without a
+    // branch, as traffic is mixed.
+    let changed = if (sum == 0xffff) & (protocol == protocol::UDP) {
+        sum
+    } else {
+        !sum
+    };
+    *field = changed.to_ne_bytes();
+    Some(())
 }
 
 #[inline(always)]
 const fn fold32(sum: u32) -> u16 {
     (sum.wrapping_add(sum.rotate_left(16)) >> 16) as u16
-}
-
-/// The field for a sum. A computed zero of UDP is written as the other zero:
-/// chosen without a branch, as traffic is mixed.
-#[inline(always)]
-const fn write(protocol: u8, sum: u16) -> [u8; 2] {
-    let field = if (sum == 0xffff) & (protocol == protocol::UDP) {
-        sum
-    } else {
-        !sum
-    };
-    field.to_ne_bytes()
 }
 
 const _: () = assert!(ipv6::HEADER_LEN == 40 && ipv4::HEADER_LEN == 20);

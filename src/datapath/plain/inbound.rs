@@ -1,7 +1,7 @@
 //! Plain packets of other hosts, to nodes of this one.
 
-use crate::arch::widest;
-use crate::mapping::Key;
+use crate::arch::{Work, widest};
+use crate::mapping::{Found, Key};
 use crate::packet::{Meta, Packet};
 use crate::siit::plain::{self, First};
 use crate::wire::load::{be64, chunk};
@@ -39,74 +39,112 @@ pub fn inbound<P: Packet, M: Meter>(
     let Some(door) = tables.doors.get(port) else {
         return Rest::all(packets.len());
     };
-    let (mut rest, n) = widest(|| sort(&tables.own, door, packets, metas, scratch));
+    let sort = Sort {
+        own: &tables.own,
+        door,
+        packets,
+        metas,
+        scratch,
+    };
+    let (mut rest, n) = widest(sort);
     meter.passed(Stage::Classify, n);
     let ends = 2 * n;
     cx.mappings
         .resolve_burst(cx.pin, &scratch.keys[..ends], &mut scratch.found[..ends]);
     meter.passed(Stage::Resolve, n);
-    rest.add_all(widest(|| deliver(cx, packets, scratch, n, results)));
+    let deliver = Deliver {
+        cx,
+        packets,
+        scratch,
+        n,
+        results,
+    };
+    rest.add_all(widest(deliver));
     meter.passed(Stage::Rewrite, n);
     rest
 }
 
 /// Parse and classify. Returns what is not plain, and how many are.
-#[inline(always)]
-fn sort<P: Packet>(
-    own: &Own,
-    door: &Door,
-    packets: &[P],
-    metas: &[Meta],
-    scratch: &mut Scratch,
-) -> (Rest, usize) {
-    let mut rest = Rest::default();
-    let mut n = 0;
-    for (i, (packet, meta)) in packets.iter().zip(metas).take(BURST).enumerate() {
-        match examine(own, door, packet, meta) {
-            Some([source, destination]) => {
-                let k = n % BURST;
-                scratch.keys[2 * k] = source;
-                scratch.keys[2 * k + 1] = destination;
-                scratch.at[k] = i as u8;
-                n += 1;
+struct Sort<'a, P> {
+    own: &'a Own,
+    door: &'a Door,
+    packets: &'a [P],
+    metas: &'a [Meta],
+    scratch: &'a mut Scratch,
+}
+
+impl<P: Packet> Work for Sort<'_, P> {
+    type Done = (Rest, usize);
+
+    #[inline(always)]
+    fn run(self) -> (Rest, usize) {
+        let scratch = self.scratch;
+        let len = self.packets.len().min(self.metas.len()).min(BURST);
+        let (packets, metas) = (&self.packets[..len], &self.metas[..len]);
+        let mut rest = Rest::default();
+        let mut n = 0;
+        for i in 0..len {
+            match examine(self.own, self.door, &packets[i], &metas[i]) {
+                Some([source, destination]) => {
+                    let k = n % BURST;
+                    scratch.keys[2 * k] = source;
+                    scratch.keys[2 * k + 1] = destination;
+                    scratch.at[k] = i as u8;
+                    n += 1;
+                }
+                None => rest.add(i),
             }
-            None => rest.add(i),
         }
+        (rest, n)
     }
-    (rest, n)
 }
 
 /// Authorize, resolve and rewrite; nothing of a packet that is not delivered
-/// has changed.
-#[inline(always)]
-fn deliver<P: Packet>(
-    cx: &Context<'_>,
-    packets: &mut [P],
-    scratch: &Scratch,
+/// has changed. Returns what is not plain.
+struct Deliver<'a, 'c, P> {
+    cx: &'a Context<'c>,
+    packets: &'a mut [P],
+    scratch: &'a Scratch,
     n: usize,
-    results: &mut Results,
-) -> Rest {
-    let tables = cx.topology.plain();
-    let mut rest = Rest::default();
-    for k in 0..n.min(BURST) {
-        let i = usize::from(scratch.at[k]);
-        let (source, destination) = (scratch.found[2 * k], scratch.found[2 * k + 1]);
-        let key = scratch.keys[2 * k + 1];
-        let ends = || {
-            let way = tables.ways.get(source.host_at(cx.seconds)?.index())?;
-            let receiver = tables.receivers.get(destination.node()?.index())?;
-            Some((way, receiver))
-        };
-        let sent = match (packets.get_mut(i), ends()) {
-            (Some(packet), Some(ends)) => restore(packet, &tables.own, ends, (key, cx.fresh.of(i))),
-            _ => None,
-        };
-        match sent {
-            Some(port) => results.sent(i, port),
-            None => rest.add(i),
+    results: &'a mut Results,
+}
+
+impl<P: Packet> Work for Deliver<'_, '_, P> {
+    type Done = Rest;
+
+    #[inline(always)]
+    fn run(self) -> Rest {
+        let (cx, scratch) = (self.cx, self.scratch);
+        let mut rest = Rest::default();
+        for k in 0..self.n.min(BURST) {
+            let i = usize::from(scratch.at[k]);
+            let ends = (scratch.found[2 * k], scratch.found[2 * k + 1]);
+            let key = scratch.keys[2 * k + 1];
+            let sent = match self.packets.get_mut(i) {
+                Some(packet) => deliver_one(cx, packet, ends, (key, i)),
+                None => None,
+            };
+            match sent {
+                Some(port) => self.results.sent(i, port),
+                None => rest.add(i),
+            }
         }
+        rest
     }
-    rest
+}
+
+/// Returns the port that it leaves by.
+#[inline(always)]
+fn deliver_one<P: Packet>(
+    cx: &Context<'_>,
+    packet: &mut P,
+    (source, destination): (Found, Found),
+    what: (Key, usize),
+) -> Option<u16> {
+    let tables = cx.topology.plain();
+    let way = tables.ways.get(source.host_at(cx.seconds)?.index())?;
+    let receiver = tables.receivers.get(destination.node()?.index())?;
+    restore(cx, packet, (way, receiver), what)
 }
 
 /// Source and destination of a packet that a host may have sent.
@@ -131,40 +169,35 @@ fn examine<P: Packet>(own: &Own, door: &Door, packet: &P, meta: &Meta) -> Option
 }
 
 /// Authorizes a packet and writes link and IPv4 header over it; nothing of one
-/// that is not delivered has changed.
+/// that is not delivered has changed. `i` is its place in the burst.
 #[inline(always)]
 fn restore<P: Packet>(
+    cx: &Context<'_>,
     packet: &mut P,
-    own: &Own,
     (way, receiver): (&Way, &Receiver),
-    (key, fresh): (Key, u16),
+    (key, i): (Key, usize),
 ) -> Option<u16> {
-    let frame = packet.head().first_chunk::<IPV6_FRONT>()?;
-    let first = First(be64(frame, L3));
-    let (high, low) = (chunk(frame, SOURCE), be64(frame, SOURCE + 8));
-    let came_from = (way.high == high) & (way.low == low & own.mask);
-    let room = receiver.room.checked_sub(ipv4::HEADER_LEN as u16)?;
-    if !came_from | (receiver.key != key.number()) | (first.payload_len() > room) {
+    let own = &cx.topology.plain().own;
+    let frame = packet.head_mut().first_chunk_mut::<IPV6_FRONT>()?;
+    let (first, low) = (First(be64(frame, L3)), be64(frame, SOURCE + 8));
+    let authentic = way.high == chunk(frame, SOURCE) && way.low == low & own.mask;
+    let fits = receiver.key == key.number() && first.payload_len() <= receiver.room;
+    if !(authentic && fits) {
         return None;
     }
-    let at = plain::checksum_at(first.protocol());
-    let field = chunk(frame, L4 + at);
-    let adjusts = first.is_siit() && !plain::is_absent(first.protocol(), field);
-    if plain::is_odd(field) && adjusts {
-        return None;
+    if first.is_siit() {
+        let parts = receiver.part + way.part;
+        plain::restore(&mut frame[L4..], first.protocol(), parts)?;
     }
-    let (ab, cd, e) = first.restored(low as u32, key.vaddr(), fresh);
     let len = L3 + ipv4::HEADER_LEN + usize::from(first.payload_len());
     let frame = packet.reshape(-(SHRINKING as isize), len).ok()?;
     let (link, rest) = frame.split_first_chunk_mut()?;
-    let (net, transport) = rest.split_first_chunk_mut::<{ ipv4::HEADER_LEN }>()?;
+    let net = rest.first_chunk_mut::<{ ipv4::HEADER_LEN }>()?;
     *link = receiver.link(Vaddr(low as u32));
+    let id = if first.df() { 0 } else { cx.fresh.of(i) };
+    let (ab, cd, e) = first.restored(low as u32, key.vaddr(), id);
     net[..8].copy_from_slice(&ab.to_be_bytes());
     net[8..16].copy_from_slice(&cd.to_be_bytes());
     net[16..].copy_from_slice(&e.to_be_bytes());
-    if adjusts {
-        let restored = plain::restore(first.protocol(), field, receiver.part + way.part);
-        *transport.get_mut(at..)?.first_chunk_mut()? = restored;
-    }
     Some(receiver.port)
 }

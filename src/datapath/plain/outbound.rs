@@ -1,6 +1,6 @@
 //! Plain packets of nodes, to other hosts and to each other.
 
-use crate::arch::widest;
+use crate::arch::{Work, widest};
 use crate::mapping::{Found, Key, NodeIndex};
 use crate::packet::{Meta, Packet};
 use crate::siit::plain::{self, First};
@@ -43,43 +43,65 @@ pub fn outbound<P: Packet, M: Meter>(
     let Some(port) = port else {
         return Rest::all(packets.len());
     };
-    let tables = cx.topology.plain();
-    let (mut rest, n) = widest(|| permit(tables, port, packets, metas, scratch));
+    let permit = Permit {
+        tables: cx.topology.plain(),
+        port,
+        packets,
+        metas,
+        scratch,
+    };
+    let (mut rest, n) = widest(permit);
     meter.passed(Stage::Authorize, n);
     cx.mappings
         .resolve_burst(cx.pin, &scratch.keys[..n], &mut scratch.found[..n]);
     meter.passed(Stage::Resolve, n);
-    rest.add_all(widest(|| send(cx, packets, scratch, n, results)));
+    let send = Send {
+        cx,
+        packets,
+        scratch,
+        n,
+        results,
+    };
+    rest.add_all(widest(send));
     meter.passed(Stage::Rewrite, n);
     rest
 }
 
 /// Parse, classify and authorize. Returns what is not plain, and how many are.
-#[inline(always)]
-fn permit<P: Packet>(
-    tables: &Tables,
-    port: (&Door, &PortRecord),
-    packets: &[P],
-    metas: &[Meta],
-    scratch: &mut Scratch,
-) -> (Rest, usize) {
-    let mut rest = Rest::default();
-    let mut n = 0;
-    for (i, (packet, meta)) in packets.iter().zip(metas).take(BURST).enumerate() {
-        match examine(tables, port, packet, meta) {
-            Some((key, one)) => {
-                let k = n % BURST;
-                scratch.keys[k] = key;
-                scratch.firsts[k] = one.first;
-                scratch.senders[k] = one.sender;
-                scratch.paths[k] = one.path;
-                scratch.at[k] = i as u8;
-                n += 1;
+struct Permit<'a, P> {
+    tables: &'a Tables,
+    port: (&'a Door, &'a PortRecord),
+    packets: &'a [P],
+    metas: &'a [Meta],
+    scratch: &'a mut Scratch,
+}
+
+impl<P: Packet> Work for Permit<'_, P> {
+    type Done = (Rest, usize);
+
+    #[inline(always)]
+    fn run(self) -> (Rest, usize) {
+        let scratch = self.scratch;
+        let len = self.packets.len().min(self.metas.len()).min(BURST);
+        let (packets, metas) = (&self.packets[..len], &self.metas[..len]);
+        let mut rest = Rest::default();
+        let mut n = 0;
+        for i in 0..len {
+            match examine(self.tables, self.port, &packets[i], &metas[i]) {
+                Some((key, one)) => {
+                    let k = n % BURST;
+                    scratch.keys[k] = key;
+                    scratch.firsts[k] = one.first;
+                    scratch.senders[k] = one.sender;
+                    scratch.paths[k] = one.path;
+                    scratch.at[k] = i as u8;
+                    n += 1;
+                }
+                None => rest.add(i),
             }
-            None => rest.add(i),
         }
+        (rest, n)
     }
-    (rest, n)
 }
 
 /// What is asked of the table for a plain packet, and what is kept of it.
@@ -139,34 +161,41 @@ fn among(port: &PortRecord, frame: &[u8; IPV4_FRONT]) -> Option<NodeIndex> {
 }
 
 /// Resolve and rewrite; nothing of a packet that does not leave has changed.
-#[inline(always)]
-fn send<P: Packet>(
-    cx: &Context<'_>,
-    packets: &mut [P],
-    scratch: &Scratch,
+/// Returns what is not plain.
+struct Send<'a, 'c, P> {
+    cx: &'a Context<'c>,
+    packets: &'a mut [P],
+    scratch: &'a Scratch,
     n: usize,
-    results: &mut Results,
-) -> Rest {
-    let tables = cx.topology.plain();
-    let mut rest = Rest::default();
-    for k in 0..n.min(BURST) {
-        let i = usize::from(scratch.at[k]);
-        let one = One {
-            first: scratch.firsts[k],
-            sender: scratch.senders[k],
-            path: scratch.paths[k],
-        };
-        let found = (scratch.found[k], cx.seconds);
-        let sent = match packets.get_mut(i) {
-            Some(packet) => send_one(tables, packet, scratch.keys[k], one, found),
-            None => None,
-        };
-        match sent {
-            Some(port) => results.sent(i, port),
-            None => rest.add(i),
+    results: &'a mut Results,
+}
+
+impl<P: Packet> Work for Send<'_, '_, P> {
+    type Done = Rest;
+
+    #[inline(always)]
+    fn run(self) -> Rest {
+        let (tables, scratch) = (self.cx.topology.plain(), self.scratch);
+        let mut rest = Rest::default();
+        for k in 0..self.n.min(BURST) {
+            let i = usize::from(scratch.at[k]);
+            let one = One {
+                first: scratch.firsts[k],
+                sender: scratch.senders[k],
+                path: scratch.paths[k],
+            };
+            let found = (scratch.found[k], self.cx.seconds);
+            let sent = match self.packets.get_mut(i) {
+                Some(packet) => send_one(tables, packet, scratch.keys[k], one, found),
+                None => None,
+            };
+            match sent {
+                Some(port) => self.results.sent(i, port),
+                None => rest.add(i),
+            }
         }
+        rest
     }
-    rest
 }
 
 /// Returns the port that it leaves by.
@@ -194,7 +223,9 @@ fn send_one<P: Packet>(
     to_host(packet, sender, (way, hop), key, one.first)
 }
 
-/// Writes link and IPv6 header over a packet.
+/// Writes link and IPv6 header over a packet. The order is that of fewest
+/// values alive at once: the transport header, then the front from left to
+/// right.
 #[inline(always)]
 fn to_host<P: Packet>(
     packet: &mut P,
@@ -203,26 +234,23 @@ fn to_host<P: Packet>(
     key: Key,
     first: First,
 ) -> Option<u16> {
-    let (protocol, payload_len) = (first.protocol(), first.payload_len());
-    let at = plain::checksum_at(protocol);
-    let field = chunk(packet.head().first_chunk::<IPV4_FRONT>()?, L4 + at);
-    let adjusts = sender.siit && !plain::is_absent(protocol, field);
-    if payload_len > way.room || (plain::is_odd(field) && adjusts) {
+    if first.payload_len() > way.room || !packet.has_headroom(GROWTH) {
         return None;
     }
-    let len = L3 + ipv6::HEADER_LEN + usize::from(payload_len);
+    if sender.siit {
+        let frame = packet.head_mut().first_chunk_mut::<IPV4_FRONT>()?;
+        let parts = sender.part + way.part;
+        plain::adjust(&mut frame[L4..], first.protocol(), parts)?;
+    }
+    let len = L3 + ipv6::HEADER_LEN + usize::from(first.payload_len());
     let frame = packet.reshape(GROWTH as isize, len).ok()?;
     let (link, rest) = frame.split_first_chunk_mut()?;
-    let (net, transport) = rest.split_first_chunk_mut::<{ ipv6::HEADER_LEN }>()?;
+    let net = rest.first_chunk_mut::<{ ipv6::HEADER_LEN }>()?;
     *link = hop.link;
     net[..8].copy_from_slice(&first.0.to_be_bytes());
     net[8..24].copy_from_slice(&sender.saddr);
     net[24..32].copy_from_slice(&way.high);
     net[32..].copy_from_slice(&(way.low | key.number()).to_be_bytes());
-    if adjusts {
-        let adjusted = plain::adjust(protocol, field, sender.part + way.part);
-        *transport.get_mut(at..)?.first_chunk_mut()? = adjusted;
-    }
     Some(hop.port)
 }
 
@@ -235,11 +263,11 @@ fn to_neighbor<P: Packet>(
     key: Key,
     first: First,
 ) -> Option<u16> {
-    let total_len = first.payload_len() + ipv4::HEADER_LEN as u16;
-    if receiver.key != key.number() || total_len > receiver.room {
+    if receiver.key != key.number() || first.payload_len() > receiver.room {
         return None;
     }
-    let frame = packet.reshape(0, L3 + usize::from(total_len)).ok()?;
+    let len = L4 + usize::from(first.payload_len());
+    let frame = packet.reshape(0, len).ok()?;
     let front = frame.first_chunk_mut::<L4>()?;
     let source = Vaddr(be32(front, L3 + ipv4::field::SOURCE));
     *front.first_chunk_mut()? = receiver.link(source);

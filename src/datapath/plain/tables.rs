@@ -9,7 +9,7 @@ use crate::mapping::{Key, NodeIndex};
 use crate::model::{Dscp, Mode, Role};
 use crate::siit::plain::{self, Form};
 use crate::wire::address::Prefix4;
-use crate::wire::{Mac, Vaddr, ethernet, ipv6};
+use crate::wire::{Mac, Vaddr, ethernet, ipv4, ipv6};
 
 use super::super::topology::{
     self, HostRecord, NO_HOP, NodeRecord, PATHS, PortNodes, PortRecord, Topology, VnetRecord,
@@ -223,7 +223,7 @@ pub(super) struct Receiver {
     pub neighbors: u64,
     pub part: u32,
     pub port: u16,
-    /// The largest IPv4 packet that its port takes.
+    /// The largest payload of IPv4 that its port takes.
     pub room: u16,
 }
 
@@ -239,7 +239,9 @@ impl Receiver {
             neighbors: neighbors(node),
             part: plain::part(node.checksum_part),
             port: node.port,
-            room: ready.map_or(0, |(_, port)| port.mtu),
+            room: ready.map_or(0, |(_, port)| {
+                port.mtu.saturating_sub(ipv4::HEADER_LEN as u16)
+            }),
         }
     }
 }
