@@ -108,14 +108,14 @@ impl RawWriter {
 
     pub(super) fn get(&self, key: u64) -> Option<Words> {
         let table = self.table.current();
-        table.locate(key).map(|place| table.words(place))
+        table.locate(key).map(|place| table.words_at(place))
     }
 
     /// Adds or replaces; returns what was there.
     pub(super) fn insert(&mut self, key: u64, words: Words) -> Result<Option<Words>, InsertError> {
         let table = self.table.current();
         if let Some(place) = table.locate(key) {
-            let old = table.words(place);
+            let old = table.words_at(place);
             table.change(place, words);
             self.mirror(key, words);
             return Ok(Some(old));
@@ -138,7 +138,7 @@ impl RawWriter {
     pub(super) fn remove(&mut self, key: u64) -> Option<Words> {
         let table = self.table.current();
         let place = table.locate(key)?;
-        let words = table.words(place);
+        let words = table.words_at(place);
         table.remove(key, place);
         if let Some(next) = &self.next
             && let Some(place) = next.table.locate(key)
@@ -149,7 +149,7 @@ impl RawWriter {
         Some(words)
     }
 
-    /// Goes on growing, over `budget` groups of twelve entries at most.
+    /// Goes on growing, over `budget` groups: eight buckets each, of twelve entries when full.
     pub(super) fn step(&mut self, budget: usize) -> Progress {
         self.carry(budget);
         match self.finish() {
@@ -324,12 +324,13 @@ impl RawWriter {
 
 #[cfg(all(test, not(loom)))]
 impl RawWriter {
-    /// Groups that some key went past.
+    /// Buckets that some key went past.
     pub(super) fn overflowing(&self) -> usize {
         let table = self.table.current();
         let groups = 0..table.group_count();
         groups
-            .filter(|&group| table.candidates(group, 0).1 & super::table::OVERFLOW != 0)
+            .flat_map(|group| table.group(group))
+            .filter(|&bucket| table.overflows(bucket))
             .count()
     }
 
@@ -339,7 +340,7 @@ impl RawWriter {
         let mut away = 0;
         for group in 0..table.group_count() {
             table.for_each_in(group, |key, _| {
-                away += usize::from(table.home(table.hash(key)) != group);
+                away += usize::from(table.is_away(key));
             });
         }
         away

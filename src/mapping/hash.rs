@@ -4,9 +4,9 @@
 //! secret words per table. Tenants choose their addresses; without the seed
 //! they cannot choose which of them collide. One multiplication is not enough:
 //! its high bits walk over neighbouring addresses in even strides, and with an
-//! unlucky multiplier those land on few blocks. The bits of the hash are used
-//! once each: the high half picks the block, the next bits the group in it and
-//! the step to further blocks, the lowest eight the tag.
+//! unlucky multiplier those land on few buckets. The bits of the hash are used
+//! once each: the high half picks the bucket, the low one the step to further
+//! pairs of buckets.
 
 use std::hash::{BuildHasher, RandomState};
 
@@ -52,31 +52,19 @@ fn fold(a: u64, b: u64) -> u64 {
 pub(super) struct Hash(u64);
 
 impl Hash {
-    /// 1 to 255; 0 marks a free slot.
+    /// A number below `count` (which fits 32 bits), evenly spread.
     #[inline]
-    pub(super) fn tag(self) -> u8 {
-        (self.0 as u8).max(1)
+    pub(super) fn below(self, count: usize) -> usize {
+        (((self.0 >> 32) * count as u64) >> 32) as usize
     }
 
-    /// A number below `blocks` (which fits 32 bits), evenly spread.
-    #[inline]
-    pub(super) fn block(self, blocks: usize) -> usize {
-        (((self.0 >> 32) * blocks as u64) >> 32) as usize
-    }
-
-    /// The group to start at within a block of `groups` (a power of two).
-    #[inline]
-    pub(super) fn group(self, groups: usize) -> usize {
-        (self.0 >> 8) as usize & (groups - 1)
-    }
-
-    /// How far apart this key's blocks are: 1 to `blocks - 1`, or 0 when there
-    /// is only one block.
-    pub(super) fn step(self, blocks: usize) -> usize {
-        let bits = (self.0 >> 10) & 0x3f_ffff;
-        match blocks {
+    /// How far apart this key's pairs are: 1 to `pairs - 1`, or 0 when there
+    /// is only one.
+    pub(super) fn step(self, pairs: usize) -> usize {
+        let bits = self.0 & 0xffff_ffff;
+        match pairs {
             0 | 1 => 0,
-            _ => 1 + ((bits * (blocks as u64 - 1)) >> 22) as usize,
+            _ => 1 + ((bits * (pairs as u64 - 1)) >> 32) as usize,
         }
     }
 }
@@ -88,41 +76,35 @@ mod tests {
     #[test]
     fn positions_stay_in_range() {
         let seed = Seed::from_words([3, 5, 7]);
-        for blocks in [1, 2, 3, 48, 1 << 20] {
+        for count in [1, 2, 3, 48, 1 << 20] {
             for key in (0..2000).map(|i| i * 0x1_0000_0001) {
                 let hash = seed.hash(key);
-                assert!(hash.block(blocks) < blocks);
-                assert!(hash.group(4) < 4);
-                assert!(hash.step(blocks) < blocks);
-                assert!(blocks == 1 || hash.step(blocks) > 0);
-                assert_ne!(hash.tag(), 0);
+                assert!(hash.below(count) < count);
+                assert!(hash.step(count) < count);
+                assert!(count == 1 || hash.step(count) > 0);
             }
         }
     }
 
     /// Neighbouring addresses, as tenants have them, spread like random ones
-    /// whatever the seed: the variance of the groups' loads is that of chance.
+    /// whatever the seed: the variance of the buckets' loads is that of chance.
     #[test]
     fn sequences_spread_like_chance() {
-        const GROUPS: usize = 1000;
+        const BUCKETS: usize = 1000;
         const KEYS: u64 = 20_000;
         for round in 0..100 {
             let seed = Seed::random();
             for stride in [1, 2, 256, 65536, 1 << 32] {
-                let mut loads = vec![0f64; GROUPS];
-                let mut tags = [0u32; 256];
+                let mut loads = vec![0f64; BUCKETS];
                 for n in 0..KEYS {
                     let hash = seed.hash((0x5A0001 << 32 | 0x0A00_0000) + n * stride);
-                    loads[hash.block(GROUPS / 4) * 4 + hash.group(4)] += 1.0;
-                    tags[usize::from(hash.tag())] += 1;
+                    loads[hash.below(BUCKETS)] += 1.0;
                 }
-                let mean = KEYS as f64 / GROUPS as f64;
+                let mean = KEYS as f64 / BUCKETS as f64;
                 let squares: f64 = loads.iter().map(|load| (load - mean).powi(2)).sum();
                 // 1 by chance, with a standard deviation of 0.045.
                 let excess = squares / KEYS as f64;
                 assert!((0.7..1.3).contains(&excess), "{round} {stride}: {excess}");
-                // Tag 1 stands for two values of the byte: 156 expected.
-                assert!(*tags.iter().max().unwrap() < 240, "{round} {stride}");
             }
         }
     }

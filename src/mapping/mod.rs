@@ -12,12 +12,12 @@
 //! | `hash`, `table` | where an entry is, how readers find it, why that is safe |
 //! | `update` | how the writer changes a table under readers: all stores, in order |
 //! | `grow` | replacing a table by a larger one in small steps; sweeps |
-//! | `reader` | the lookup of a burst in three passes |
+//! | `reader` | the lookup of a burst, its cache misses side by side |
 //! | `prefix` | prefixes behind one host or node, asked on an exact miss |
 //! | `writer` | what control calls |
 //! | `reclaim` | when memory can be freed |
 //! | `published` | one value replaced as a whole: host table, bindings, policy |
-//! | `region`, `arch`, `sync` | pages, intrinsics, and the seam for the model checker |
+//! | `region`, `arch`, `sync` | pages, fetching ahead, and the seam for the model checker |
 //!
 //! ```
 //! use weft::mapping::{Domain, Found, HostIndex, Key, Limits, Mapping, Target, Writer};

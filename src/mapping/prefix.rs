@@ -235,17 +235,10 @@ fn enter_regions(table: &Table, left: &mut Searches) {
 /// The entries of at most [`BURST`] keys: all are fetched before any is read.
 fn find_all(table: &Table, keys: impl Iterator<Item = u64>) -> ArrayVec<Option<Words>, BURST> {
     let keys: ArrayVec<u64, BURST> = keys.collect();
-    for key in &keys {
-        prefetch(table.group(table.home(table.hash(*key))));
-    }
-    for key in &keys {
-        let hash = table.hash(*key);
-        let home = table.home(hash);
-        let (candidates, _) = table.candidates(home, hash.tag());
-        if candidates != 0 {
-            prefetch(table.entry(home, candidates.trailing_zeros() as usize));
-        }
-    }
+    let home = |key: &u64| table.home(table.hash(*key));
+    keys.iter().for_each(|key| prefetch(table.bucket(home(key))));
+    // Prefixes have words in the second array too.
+    keys.iter().for_each(|key| table.fetch_rare(home(key), *key));
     keys.iter().map(|key| table.find(*key)).collect()
 }
 

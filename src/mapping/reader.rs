@@ -1,11 +1,9 @@
 //! The lookup, as a worker calls it.
 //!
-//! At a million entries a lookup is two cache misses, one for the tags and one
-//! for the entry, and each costs more than all the instructions together. So a
-//! burst goes through three passes: hash every key and fetch its group; match
-//! tags and fetch the very entry; compare and copy. The misses of a burst then
-//! overlap. Without the second prefetch the same table takes three times as
-//! long.
+//! At a million entries a lookup is a cache miss, and that costs more than all
+//! the instructions together. So a burst goes through passes: hash every key
+//! and fetch its bucket; compare and copy; look further for the few that are
+//! not in their first. The misses of a burst then overlap.
 
 use std::{cell::Cell, fmt, marker::PhantomData};
 
@@ -14,11 +12,10 @@ use arrayvec::ArrayVec;
 use super::{
     arch::prefetch,
     entry::{Found, Key, Mapping},
-    hash::Hash,
     prefix,
     published::Subscriber,
     reclaim::Participant,
-    table::{OVERFLOW, Table},
+    table::{First, Table, mate},
 };
 
 /// Keys that go through the passes together. Longer slices are cut up; a burst
@@ -84,11 +81,19 @@ impl Reader {
     /// When `out` is shorter than `keys`.
     #[inline]
     pub fn lookup_burst(&self, pin: &Participant, keys: &[Key], out: &mut [Found]) {
+        self.find_all(pin, keys, out);
+    }
+
+    /// Whether all were found.
+    #[inline]
+    fn find_all(&self, pin: &Participant, keys: &[Key], out: &mut [Found]) -> bool {
         let out = &mut out[..keys.len()];
         let table = self.exact.get(pin);
+        let mut all = true;
         for (keys, out) in keys.chunks(BURST).zip(out.chunks_mut(BURST)) {
-            find_burst::<BURST>(table, keys, out);
+            all &= find_burst::<BURST>(table, keys, out);
         }
+        all
     }
 
     /// As [`lookup_burst`](Self::lookup_burst), and asks the prefixes for the
@@ -98,7 +103,9 @@ impl Reader {
     /// When `out` is shorter than `keys`.
     #[inline]
     pub fn resolve_burst(&self, pin: &Participant, keys: &[Key], out: &mut [Found]) {
-        self.lookup_burst(pin, keys, out);
+        if self.find_all(pin, keys, out) {
+            return;
+        }
         for (keys, out) in keys.chunks(BURST).zip(out.chunks_mut(BURST)) {
             if out.iter().any(|found| found.is_nothing()) {
                 self.resolve_rest(pin, keys, out);
@@ -122,67 +129,53 @@ impl Reader {
     }
 }
 
-/// One burst of at most `N` keys.
+/// One burst of at most `N` keys; whether all were found.
 #[inline]
-fn find_burst<const N: usize>(table: &Table, keys: &[Key], out: &mut [Found]) {
+fn find_burst<const N: usize>(table: &Table, keys: &[Key], out: &mut [Found]) -> bool {
     let n = keys.len().min(out.len()).min(N);
-    let (keys, out) = (&keys[..n], &mut out[..n]);
-
-    let mut hashes = [Hash::default(); N];
-    let mut homes = [0usize; N];
-    for ((key, hash), home) in keys.iter().zip(&mut hashes).zip(&mut homes) {
-        *hash = table.hash(key.bits());
-        *home = table.home(*hash);
-        prefetch(table.group(*home));
+    let mut homes = [0u32; N];
+    let (keys, out, homes) = (&keys[..n], &mut out[..n], &mut homes[..n]);
+    for i in 0..n {
+        let home = table.home(table.hash(keys[i].bits()));
+        prefetch(table.bucket(home));
+        homes[i] = home as u32;
     }
-
-    let mut candidates = [(0u32, 0u64); N];
-    for ((hash, home), found) in hashes[..n].iter().zip(&homes).zip(&mut candidates) {
-        *found = table.candidates(*home, hash.tag());
-        if found.0 != 0 {
-            prefetch(table.entry(*home, found.0.trailing_zeros() as usize));
-        }
-    }
-
-    let places = hashes.iter().zip(&homes).zip(&candidates);
-    for ((key, out), ((hash, home), found)) in keys.iter().zip(out).zip(places) {
-        finish(table, *key, *hash, *home, *found, out);
-    }
-}
-
-/// The last pass for one key. Each way out writes `out` by itself: joined, they
-/// would go through memory that is written in pieces and read as a whole,
-/// which stalls for longer than all the rest takes.
-#[inline(always)]
-fn finish(
-    table: &Table,
-    key: Key,
-    hash: Hash,
-    home: usize,
-    (mut mask, high): (u32, u64),
-    out: &mut Found,
-) {
-    while mask != 0 {
-        let slot = mask.trailing_zeros() as usize;
-        mask &= mask - 1;
-        if table.holds(home, slot, key.bits()) {
-            match table.read_quiet(home, slot, high) {
-                Some(words) => *out = Found::new(words),
-                None => search(table, hash, 0, key, out),
+    // A few keys in a hundred are not where they belong. They are noted, and
+    // looked for when their next line has had time to arrive.
+    let (mut later, mut count, mut all) = ([0u8; N], 0, true);
+    for i in 0..n {
+        let home = homes[i] as usize;
+        match table.bucket(home).look(keys[i].bits()) {
+            First::Hit(word) => out[i] = Found::new([word, 0, 0]),
+            First::Nothing => {
+                out[i] = Found::NOTHING;
+                all = false;
             }
-            return;
+            First::Further | First::Unclear => {
+                prefetch(table.bucket(mate(home)));
+                later[count % N] = i as u8;
+                count += 1;
+            }
         }
     }
-    if high & OVERFLOW != 0 {
-        search(table, hash, 1, key, out);
-    } else {
-        *out = Found::NOTHING;
+    for i in &later[..count.min(N)] {
+        let i = usize::from(*i) % N;
+        all &= search(table, homes[i] as usize, keys[i], &mut out[i]);
     }
+    all
 }
 
-/// Out of line: a few keys in a hundred need it, and the others its registers.
+/// What the first look did not settle. Out of line: the others need its
+/// registers.
 #[inline(never)]
-fn search(table: &Table, hash: Hash, from: usize, key: Key, out: &mut Found) {
-    let words = table.find_from(hash, from, key.bits());
+fn search(table: &Table, home: usize, key: Key, out: &mut Found) -> bool {
+    // Nearly always there. If the first bucket is what is unclear, the key is
+    // not in this one.
+    if let First::Hit(word) = table.bucket(mate(home)).look(key.bits()) {
+        *out = Found::new([word, 0, 0]);
+        return true;
+    }
+    let words = table.find(key.bits());
     *out = words.map_or(Found::NOTHING, Found::new);
+    words.is_some()
 }

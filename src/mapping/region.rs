@@ -58,8 +58,19 @@ mod system {
             // kernel's choice touches no memory that anybody uses.
             let start =
                 unsafe { mmap_anonymous(ptr::null_mut(), bytes, access, MapFlags::PRIVATE) };
-            let start = NonNull::new(start.ok()?.cast())?;
+            let start: NonNull<T> = NonNull::new(start.ok()?.cast())?;
             Some(Self { start, len })
+        }
+
+        /// Asks for large pages, where the system has them: for memory that is
+        /// read all over, and would miss in the translation cache as often as
+        /// in that for data.
+        pub(in super::super) fn with_large_pages(self) -> Self {
+            let bytes = self.len * size_of::<T>();
+            // A wish; refused, it is as it was.
+            // SAFETY: the whole mapping; what is in its pages does not change.
+            let _ = unsafe { madvise(self.start.as_ptr().cast(), bytes, Advice::LinuxHugepage) };
+            self
         }
 
         /// Has the kernel make up to `pages` pages from page `from` on; returns
@@ -114,7 +125,8 @@ mod system {
         }
     }
 
-    /// What is given back at once: some 500 pages, a fraction of a millisecond.
+    /// What is given back at once: a large page or some 500 others, a fraction
+    /// of a millisecond.
     pub(super) const PIECE: usize = 2 << 20;
 
     /// Mapped pages that nobody uses any more.
@@ -127,7 +139,8 @@ mod system {
         /// # Safety
         /// The pages are a mapping of a `Region`, and this is their only owner.
         unsafe fn give_back_piece(&mut self) {
-            let piece = self.bytes.min(PIECE);
+            // To where a large page ends, so that none is torn.
+            let piece = self.bytes.min(PIECE - self.start % PIECE);
             let start = ptr::with_exposed_provenance_mut(self.start);
             // SAFETY: by the caller. Unmapping memory of one's own can only
             // fail for want of kernel memory; leaking it is then all that is
@@ -172,6 +185,10 @@ mod model {
     impl<T: Zeroed> Region<T> {
         pub(in super::super) fn new(len: usize) -> Option<Self> {
             Some(Self((0..len).map(|_| T::zero()).collect()))
+        }
+
+        pub(in super::super) fn with_large_pages(self) -> Self {
+            self
         }
 
         pub(in super::super) fn populate(&mut self, _from: usize, _pages: usize) -> usize {

@@ -9,7 +9,7 @@ pub(super) use std::{
     hint::spin_loop,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicPtr, AtomicU16, AtomicU64, Ordering, fence},
+        atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering, fence},
     },
 };
 
@@ -18,7 +18,7 @@ pub(super) use loom::{
     hint::spin_loop,
     sync::{
         Arc, Mutex, MutexGuard,
-        atomic::{AtomicBool, AtomicPtr, AtomicU16, AtomicU64, Ordering, fence},
+        atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering, fence},
     },
 };
 #[cfg(loom)]

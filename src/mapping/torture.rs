@@ -38,13 +38,15 @@ fn digest(key: Key, revision: u32) -> u32 {
     (mixed >> 32) as u32
 }
 
-/// A mapping whose every field follows from key and revision.
+/// A mapping whose every field follows from key and revision. Half of them have
+/// no previous place, so entries go to and fro between one word and two.
 fn derived(key: Key, revision: u32) -> Mapping {
     let digest = digest(key, revision);
+    let previous = (HostIndex::new(digest >> 4).unwrap(), !digest);
     Mapping {
         target: Target::Remote(HostIndex::new(digest & HostIndex::MAX.get()).unwrap()),
         expires: revision,
-        previous: Some((HostIndex::new(digest >> 4).unwrap(), !digest)),
+        previous: (digest & 1 != 0).then_some(previous),
     }
 }
 
@@ -168,7 +170,8 @@ fn updates_and_removals_in_few_groups() {
     });
 }
 
-/// Tables that grow and are replaced, with keys coming, going and expiring.
+/// Tables that grow and are replaced, with keys coming, going and expiring in
+/// sweeps: those with the lowest revision go, unless they are steady.
 #[test]
 fn growth_under_readers() {
     let field = Field {
@@ -196,6 +199,18 @@ fn growth_under_readers() {
                 } else {
                     writer.remove(key(other));
                 }
+                // Revisions are ends here: what is old enough is swept.
+                if revision.is_multiple_of(10_000) {
+                    for n in 0..field.steady {
+                        revision += 1;
+                        let fresh = derived(key(n), revision);
+                        writer.insert(key(n), fresh).unwrap();
+                    }
+                    let before = revision - field.steady - 5_000;
+                    let mut swept = 0;
+                    while writer.expire(before, 100, |_, _| swept += 1) == Progress::More {}
+                    assert!(swept > 0, "nothing had expired");
+                }
             }
         });
         domain.collect();
@@ -203,6 +218,86 @@ fn growth_under_readers() {
         rounds += 1;
     }
     assert!(rounds > 0);
+}
+
+/// Expiry, iteration, resync and growth of many, beside a reader: it finds
+/// what is there in each lookup, and takes about as long as before. How much
+/// longer is measured by `cargo bench --bench mapping -- --upkeep`; here a
+/// machine that is busy with other tests must not matter, so the best of many
+/// pieces are compared, and a factor of three is allowed.
+#[test]
+fn upkeep_stops_no_reader() {
+    const STEADY: u32 = 50_000;
+    let domain = Domain::default();
+    let limits = Limits {
+        mappings: 3 * STEADY as usize,
+        initial: STEADY as usize,
+        prefixes: 0,
+    };
+    let mut writer = Writer::new(&domain, limits).unwrap();
+    for n in 0..STEADY {
+        let lasting = Mapping::new(Target::Blackhole);
+        writer.insert(key(n), lasting).unwrap();
+    }
+    let reader = writer.readers().reader();
+    let (stop, working) = (AtomicBool::new(false), AtomicBool::new(false));
+    let [quiet, during] = thread::scope(|scope| {
+        let (domain, stop, working) = (&domain, &stop, &working);
+        let reading = scope.spawn(move || {
+            let _guard = StopOnPanic(stop);
+            time_lookups(domain, &reader, STEADY, stop, working)
+        });
+        thread::sleep(Duration::from_millis(100));
+        working.store(true, Ordering::Relaxed);
+        let _guard = StopOnPanic(stop);
+        let end = Instant::now() + Duration::from_millis(400);
+        while Instant::now() < end && !stop.load(Ordering::Relaxed) {
+            // Grows at the first time, and is a resync at all others.
+            for n in 0..2 * STEADY {
+                let mapping = Mapping {
+                    expires: if n < STEADY { 0 } else { 1 },
+                    ..Mapping::new(Target::Refused)
+                };
+                writer.insert(key(n), mapping).unwrap();
+            }
+            let (mut cursor, mut seen) = (Cursor::default(), 0);
+            while writer.for_each_chunk(&mut cursor, 64, |_, _| seen += 1) == Progress::More {}
+            assert!(seen >= 2 * STEADY);
+            let mut gone = 0;
+            while writer.expire(1, 64, |_, _| gone += 1) == Progress::More {}
+            assert_eq!((gone, writer.len()), (STEADY, STEADY as usize));
+            domain.collect();
+        }
+        stop.store(true, Ordering::Relaxed);
+        reading.join().unwrap()
+    });
+    assert!(during < 3 * quiet, "{during:?} against {quiet:?}");
+}
+
+/// The shortest time of a piece of lookups, before and while control works.
+fn time_lookups(
+    domain: &Domain,
+    reader: &Reader,
+    steady: u32,
+    stop: &AtomicBool,
+    working: &AtomicBool,
+) -> [Duration; 2] {
+    let mut pin = domain.register().unwrap();
+    let mut dice = Dice(7);
+    let mut best = [Duration::MAX; 2];
+    while !stop.load(Ordering::Relaxed) {
+        let begin = Instant::now();
+        let which = usize::from(working.load(Ordering::Relaxed));
+        for _ in 0..50 {
+            let keys: [Key; BURST] = std::array::from_fn(|_| key(dice.roll(steady)));
+            let mut found = [Found::NOTHING; BURST];
+            reader.lookup_burst(&pin, &keys, &mut found);
+            assert!(found.iter().all(|found| !found.is_nothing()), "lost");
+            pin.quiescent();
+        }
+        best[which] = best[which].min(begin.elapsed());
+    }
+    best
 }
 
 /// The same through `Published`: whole values, replaced and freed.

@@ -6,17 +6,16 @@
 
 use super::{
     entry::Words,
-    hash::Hash,
     sync::{Ordering, fence},
-    table::{Group, OVERFLOW, SLOTS, Table, WRITING, load, place_of},
+    table::{Bucket, OVERFLOW, RARE, SLOTS, Table, USED, WRITING, place_of},
 };
 
 /// Where the writer found a key.
 #[derive(Clone, Copy)]
 pub(super) struct Place {
-    group: usize,
+    bucket: usize,
     slot: usize,
-    /// The key went past this many groups.
+    /// The key went past this many buckets.
     passed: usize,
 }
 
@@ -25,20 +24,18 @@ impl Table {
     pub(super) fn locate(&self, key: u64) -> Option<Place> {
         let hash = self.hash(key);
         for passed in 0..self.probes() {
-            let group = self.probe(hash, passed);
-            let (mut mask, high) = self.candidates(group, hash.tag());
-            while mask != 0 {
-                let slot = mask.trailing_zeros() as usize;
-                mask &= mask - 1;
-                if self.entry(group, slot).key.load(Ordering::Relaxed) == key {
-                    return Some(Place {
-                        group,
-                        slot,
-                        passed,
-                    });
-                }
+            let index = self.probe(hash, passed);
+            let bucket = self.bucket(index);
+            let state = bucket.state.load(Ordering::Relaxed);
+            let equal = bucket.slots_of(state, key);
+            if equal != 0 {
+                return Some(Place {
+                    bucket: index,
+                    slot: equal.trailing_zeros() as usize,
+                    passed,
+                });
             }
-            if high & OVERFLOW == 0 {
+            if state & OVERFLOW == 0 {
                 return None;
             }
         }
@@ -46,53 +43,44 @@ impl Table {
     }
 
     /// What is at `place`.
-    pub(super) fn words(&self, place: Place) -> Words {
-        load(&self.entry(place.group, place.slot).words)
+    pub(super) fn words_at(&self, place: Place) -> Words {
+        let state = self.bucket(place.bucket).state.load(Ordering::Relaxed);
+        self.words(place.bucket, place.slot, state)
     }
 
     /// Replaces the words of a key; readers see the old or the new ones.
     pub(super) fn change(&self, place: Place, new: Words) {
-        let entry = self.entry(place.group, place.slot);
-        let old = load(&entry.words);
-        let mut changed = (0..3).filter(|&i| old[i] != new[i]);
-        let (first, second) = (changed.next(), changed.next());
-        match (first, second) {
-            (None, _) => {}
-            // One word changes at once: never odd, so nobody looks at `undo`.
-            (Some(i), None) => {
-                // Release pairs with the acquire fence in `read_quiet`: who
-                // sees this word sees the version after the change before, so
-                // that two such changes are never seen in the wrong order.
-                entry.words[i].store(new[i], Ordering::Release);
-                let high = &self.group(place.group).high;
-                let even = high.load(Ordering::Relaxed).wrapping_add(2 * WRITING);
-                // Release pairs with the acquire load in `candidates`.
-                high.store(even, Ordering::Release);
-            }
-            (Some(_), Some(_)) => {
-                let group = self.group(place.group);
-                let high = self.begin(group, place_of(place.group, place.slot), old);
-                for (word, new) in entry.words.iter().zip(new) {
-                    word.store(new, Ordering::Relaxed);
-                }
-                // Release pairs with the acquire load in `candidates`.
-                let even = high.wrapping_add(WRITING);
-                group.high.store(even, Ordering::Release);
-            }
+        let bucket = self.bucket(place.bucket);
+        let old = self.words_at(place);
+        if old[1..] == new[1..] {
+            // Release pairs with the acquire fence in `look`: who sees this
+            // word sees what was published before it (hosts, nodes).
+            bucket.words[place.slot].store(new[0], Ordering::Release);
+            return;
         }
+        let odd = self.begin(bucket, place, old);
+        bucket.words[place.slot].store(new[0], Ordering::Relaxed);
+        let rare = self.store_rare(place, new);
+        let state = odd & !(RARE << place.slot) | rare;
+        // Release pairs with the acquire load in `look`.
+        bucket
+            .state
+            .store(state.wrapping_add(WRITING), Ordering::Release);
     }
 
-    /// Adds a key that is not there. False: all its groups are full.
+    /// Adds a key that is not there. False: all its buckets are full.
     pub(super) fn add(&self, key: u64, words: Words) -> bool {
         let hash = self.hash(key);
         let free = |passed| {
-            let group = self.probe(hash, passed);
-            let (mask, _) = self.candidates(group, 0);
-            (mask != 0).then(|| Place {
-                group,
-                slot: mask.trailing_zeros() as usize,
+            let bucket = self.probe(hash, passed);
+            let state = self.bucket(bucket).state.load(Ordering::Relaxed);
+            let slot = state.trailing_ones() as usize;
+            let place = Place {
+                bucket,
+                slot,
                 passed,
-            })
+            };
+            (slot < SLOTS).then_some(place)
         };
         let Some(place) = (0..self.probes()).find_map(free) else {
             return false;
@@ -100,19 +88,18 @@ impl Table {
         for i in 0..place.passed {
             self.go_past(self.probe(hash, i));
         }
-        self.fill(place, hash, key, words);
+        self.fill(place, key, words);
         true
     }
 
     /// Takes a key out. Its words stay until the slot is used again, so a
-    /// reader that saw the tag still reads the whole entry.
+    /// reader that was here just before still reads the whole entry.
     pub(super) fn remove(&self, key: u64, place: Place) {
-        let group = self.group(place.group);
-        let (word, shift) = tag_of(group, place.slot);
-        let tags = word.load(Ordering::Relaxed) & !(0xff << shift);
-        // Release is not needed for the entry (it does not change); it pairs
-        // with the acquire load in `candidates` where the word is `high`.
-        word.store(tags, Ordering::Release);
+        let state = &self.bucket(place.bucket).state;
+        let without = state.load(Ordering::Relaxed) & !(1 << place.slot);
+        // Nothing was written that the store would have to publish. That it
+        // is seen before the slot is used again is the fence's in `fill`.
+        state.store(without, Ordering::Relaxed);
         let hash = self.hash(key);
         for i in 0..place.passed {
             self.come_back(self.probe(hash, i));
@@ -121,92 +108,91 @@ impl Table {
 
     /// Calls `each` for the entries of a group.
     pub(super) fn for_each_in(&self, group: usize, mut each: impl FnMut(u64, Words)) {
-        let (free, _) = self.candidates(group, 0);
-        let mut used = !free & ((1 << SLOTS) - 1);
-        while used != 0 {
-            let slot = used.trailing_zeros() as usize;
-            used &= used - 1;
-            let entry = self.entry(group, slot);
-            each(entry.key.load(Ordering::Relaxed), load(&entry.words));
+        for index in self.group(group) {
+            let bucket = self.bucket(index);
+            let state = bucket.state.load(Ordering::Relaxed);
+            let mut used = state & USED;
+            while used != 0 {
+                let slot = used.trailing_zeros() as usize;
+                used &= used - 1;
+                let key = bucket.keys[slot].load(Ordering::Relaxed);
+                each(key, self.words(index, slot, state));
+            }
         }
     }
 
-    fn fill(&self, place: Place, hash: Hash, key: u64, words: Words) {
-        let group = self.group(place.group);
-        let entry = self.entry(place.group, place.slot);
-        // A reader may still be at this slot by the tag of the key that was
-        // here before: the version tells it.
-        let high = self.begin(group, 0, [0; 3]);
-        entry.key.store(key, Ordering::Relaxed);
-        for (word, new) in entry.words.iter().zip(words) {
-            word.store(new, Ordering::Relaxed);
-        }
-        // Release pairs with the acquire load in `candidates`.
-        let even = high.wrapping_add(WRITING);
-        group.high.store(even, Ordering::Release);
-        // The tag comes last: no reader looks here while the entry is written.
-        // Release pairs with the acquire fence in `read_quiet`: who sees the
-        // tag and had taken the version before, sees that it has changed.
-        let (word, shift) = tag_of(group, place.slot);
-        let tags = word.load(Ordering::Relaxed) | u64::from(hash.tag()) << shift;
-        word.store(tags, Ordering::Release);
-    }
-
-    /// Makes the version odd. `place` and `old` are the entry to be changed,
-    /// for readers that come by if we get no further.
-    fn begin(&self, group: &Group, place: u64, old: Words) -> u64 {
-        // Pairs with the acquire fence in `read_beside_writer`: who sees this
-        // record sees that the write before has ended.
+    fn fill(&self, place: Place, key: u64, words: Words) {
+        let bucket = self.bucket(place.bucket);
+        // A reader may still be at this slot for the key that was here before.
+        // Pairs with the acquire fence in `look`: who sees a word that is
+        // written below sees the slot free, or used again by a later version.
         fence(Ordering::Release);
-        self.undo.place.store(place, Ordering::Relaxed);
+        bucket.keys[place.slot].store(key, Ordering::Relaxed);
+        bucket.words[place.slot].store(words[0], Ordering::Relaxed);
+        let rare = self.store_rare(place, words);
+        let state = bucket.state.load(Ordering::Relaxed) & !(RARE << place.slot);
+        let used = state.wrapping_add(2 * WRITING) | rare | 1 << place.slot;
+        // Release pairs with the acquire load in `look`.
+        bucket.state.store(used, Ordering::Release);
+    }
+
+    /// Stores the rare words, if there are any: returns their bit.
+    fn store_rare(&self, place: Place, [_, second, third]: Words) -> u64 {
+        if second == 0 && third == 0 {
+            return 0;
+        }
+        if !self.has_rare.load(Ordering::Relaxed) {
+            self.has_rare.store(true, Ordering::Relaxed);
+        }
+        let rare = self.rare(place.bucket, place.slot);
+        rare.0[0].store(second, Ordering::Relaxed);
+        rare.0[1].store(third, Ordering::Relaxed);
+        RARE << place.slot
+    }
+
+    /// Makes the version odd; returns the state. `old` is the entry to be
+    /// changed, for readers that come by if we get no further.
+    fn begin(&self, bucket: &Bucket, place: Place, old: Words) -> u64 {
+        // Pairs with the acquire fence in `find_in`: who sees this record sees
+        // that the write before has ended.
+        fence(Ordering::Release);
+        let record = place_of(place.bucket, place.slot);
+        self.undo.place.store(record, Ordering::Relaxed);
         for (word, old) in self.undo.words.iter().zip(old) {
             word.store(old, Ordering::Relaxed);
         }
-        let odd = group.high.load(Ordering::Relaxed).wrapping_add(WRITING);
-        // Release pairs with the acquire load in `candidates`: who sees the
-        // odd version sees the record.
-        group.high.store(odd, Ordering::Release);
-        // Pairs with the acquire fence in `read_quiet`: who sees a word that is
+        let odd = bucket.state.load(Ordering::Relaxed).wrapping_add(WRITING);
+        // Release pairs with the acquire load in `find_in`: who sees the odd
+        // version sees the record.
+        bucket.state.store(odd, Ordering::Release);
+        // Pairs with the acquire fence in `look`: who sees a word that is
         // written after this sees the odd version.
         fence(Ordering::Release);
         odd
     }
 
-    fn go_past(&self, group: usize) {
-        let passed = self.passed(group);
-        let count = passed.load(Ordering::Relaxed);
-        passed.store(count.saturating_add(1), Ordering::Relaxed);
+    fn go_past(&self, index: usize) {
+        let bucket = self.bucket(index);
+        let count = bucket.passed.load(Ordering::Relaxed);
+        bucket.passed.store(count + 1, Ordering::Relaxed);
         if count == 0 {
-            let high = &self.group(group).high;
             // Set before the key is there; a reader that has not seen it yet
             // looked before the key was added.
-            let word = high.load(Ordering::Relaxed) | OVERFLOW;
-            high.store(word, Ordering::Release);
+            let state = bucket.state.load(Ordering::Relaxed) | OVERFLOW;
+            bucket.state.store(state, Ordering::Release);
         }
     }
 
-    fn come_back(&self, group: usize) {
-        let passed = self.passed(group);
-        let count = passed.load(Ordering::Relaxed);
-        // A count that was ever full is no longer exact: the bit stays.
-        if count == u16::MAX {
-            return;
-        }
-        passed.store(count.saturating_sub(1), Ordering::Relaxed);
+    fn come_back(&self, index: usize) {
+        let bucket = self.bucket(index);
+        let count = bucket.passed.load(Ordering::Relaxed);
+        bucket
+            .passed
+            .store(count.saturating_sub(1), Ordering::Relaxed);
         if count == 1 {
-            let high = &self.group(group).high;
-            let word = high.load(Ordering::Relaxed) & !OVERFLOW;
-            high.store(word, Ordering::Release);
+            let state = bucket.state.load(Ordering::Relaxed) & !OVERFLOW;
+            bucket.state.store(state, Ordering::Release);
         }
-    }
-}
-
-/// The word that holds a slot's tag, and where in it.
-fn tag_of(group: &Group, slot: usize) -> (&super::sync::AtomicU64, usize) {
-    if slot < 8 {
-        (&group.low, 8 * slot)
-    } else {
-        (&group.high, 8 * (slot - 8))
     }
 }
 
@@ -214,13 +200,21 @@ fn tag_of(group: &Group, slot: usize) -> (&super::sync::AtomicU64, usize) {
 impl Table {
     /// A change whose writer is never seen again after the first word.
     pub(super) fn change_half(&self, place: Place, new: Words) {
-        let entry = self.entry(place.group, place.slot);
-        let old = load(&entry.words);
-        self.begin(
-            self.group(place.group),
-            place_of(place.group, place.slot),
-            old,
-        );
-        entry.words[0].store(new[0], Ordering::Relaxed);
+        let bucket = self.bucket(place.bucket);
+        self.begin(bucket, place, self.words_at(place));
+        bucket.words[place.slot].store(new[0], Ordering::Relaxed);
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+impl Table {
+    /// Whether some key went past a bucket.
+    pub(super) fn overflows(&self, bucket: usize) -> bool {
+        self.bucket(bucket).state.load(Ordering::Relaxed) & OVERFLOW != 0
+    }
+
+    /// Whether a key that is there is not in its first bucket.
+    pub(super) fn is_away(&self, key: u64) -> bool {
+        self.locate(key).is_some_and(|place| place.passed > 0)
     }
 }

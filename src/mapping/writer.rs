@@ -2,9 +2,13 @@
 //!
 //! All work is bounded. Single operations cost well under a microsecond, a few
 //! while the table grows; what could be long (growing, expiry, dumps, sweeps)
-//! takes a budget of *groups*, each of at most twelve entries, and is called
+//! takes a budget of *groups*, each of some twelve entries, and is called
 //! again until it says [`Progress::Done`]. About 5,000 groups fit a
 //! millisecond.
+//!
+//! At the limit the table goes on as before: mappings are replaced, removed and
+//! expire, and only what would be one more is refused, with an error that names
+//! the limit. Nothing has changed then.
 
 use std::fmt;
 
