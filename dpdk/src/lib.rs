@@ -52,6 +52,7 @@
 
 pub mod eal;
 pub mod error;
+pub mod hash;
 pub mod hotplug;
 pub mod mbuf;
 pub mod mempool;

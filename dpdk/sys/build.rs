@@ -39,6 +39,7 @@ const FUNCTIONS: &[&str] = &[
     "rte_get_main_lcore",
     "rte_get_next_lcore",
     "rte_get_tsc_hz",
+    "rte_hash_(create|free|add_key_data|lookup_bulk_data)",
     "rte_lcore_is_enabled",
     "rte_log_set_global_level",
     "rte_log_set_level_pattern",
@@ -56,6 +57,7 @@ const TYPES: &[&str] = &[
     "dpdk_sys_link",
     "rte_dev_iterator",
     "rte_eth_conf",
+    "rte_hash_parameters",
     "rte_eth_dev_info",
     "rte_eth_rss_conf",
     "rte_eth_rxconf",
@@ -80,7 +82,7 @@ const VARS: &[&str] = &[
 /// Only ever seen behind a pointer. Left opaque, neither their odd packing
 /// nor a field that another release renames can break the build; the few
 /// fields of `rte_mbuf` that are needed have their offsets in `wrapper.h`.
-const OPAQUE: &[&str] = &["rte_mbuf", "rte_mempool", "rte_device"];
+const OPAQUE: &[&str] = &["rte_mbuf", "rte_mempool", "rte_device", "rte_hash"];
 
 fn main() {
     for file in ["src/wrapper.h", "src/shim.c", "build.rs"] {
