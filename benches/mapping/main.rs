@@ -78,7 +78,10 @@ fn subjects(plan: Plan, options: &Options) -> Vec<Subject> {
         Subject::new("hashbrown", brown::build(plan))
     });
     #[cfg(feature = "dpdk")]
-    offer("rte_hash", &|| Subject::new("rte_hash", rte::build(plan)));
+    offer("rte_hash", &|| {
+        let largest = options.sizes().into_iter().max().unwrap_or(plan.size);
+        Subject::new("rte_hash", rte::build(plan, largest))
+    });
     offer("direct", &|| Subject::new("direct", direct::build(plan)));
     subjects
 }

@@ -25,12 +25,15 @@ fn wide(key: Key) -> hash::Key {
     [u64::from(key.vni()) << 32 | u64::from(key.vaddr()), 0]
 }
 
-pub(crate) fn build(plan: Plan) -> Built<Bulk, HashWriter> {
+/// `largest` is the most that will be asked for: EAL's memory is reserved once.
+pub(crate) fn build(plan: Plan, largest: u32) -> Built<Bulk, HashWriter> {
     let (mut writer, reader) = EAL.with_borrow_mut(|eal| {
         let eal = eal.get_or_insert_with(|| {
             let config = EalConfig {
                 program: "mapping".into(),
-                memory_mb: Some(1536),
+                memory_mb: Some(64 + largest / 1024 * 180 / 1024),
+                // The reader's, which this thread is bound to.
+                lcores: vec![(0, 1)],
                 ..EalConfig::default()
             };
             let eal = Eal::init(&config).expect("EAL starts");

@@ -75,7 +75,9 @@ impl Reader {
             .or_else(|| prefix::longest(self.prefixes.get(pin), key))
     }
 
-    /// Looks up all `keys`; `out[i]` is the answer for `keys[i]`.
+    /// Looks up all `keys`; `out[i]` is the answer for `keys[i]`. They are asked
+    /// at once: if a mapping changes meanwhile, a key that is there twice may
+    /// get the new answer first and the old one second.
     ///
     /// # Panics
     /// When `out` is shorter than `keys`.

@@ -79,16 +79,21 @@ fn read(field: &Field, domain: &Domain, reader: &Reader, stop: &AtomicBool, seed
         let numbers: [u32; BURST] = std::array::from_fn(|_| dice.roll(field.all));
         let keys = numbers.map(key);
         reader.lookup_burst(&pin, &keys, &mut found);
-        for (n, found) in numbers.into_iter().zip(found) {
-            match found.mapping() {
-                // Revisions of one key never go back, as one reader sees them.
-                Some(mapping) => {
-                    let revision = check(key(n), mapping);
+        let seen = numbers.into_iter().zip(found);
+        let seen = seen.map(|(n, found)| {
+            let revision = found.mapping().map(|mapping| check(key(n), mapping));
+            match revision {
+                // Revisions of one key never go back, from burst to burst as
+                // one reader sees them; within one they have no order.
+                Some(revision) => {
                     assert!(revision >= newest[n as usize], "back in time: {n}");
-                    newest[n as usize] = revision;
                 }
                 None => assert!(n >= field.steady, "lost {n}"),
             }
+            (n, revision.unwrap_or(0))
+        });
+        for (n, revision) in seen.collect::<Vec<_>>() {
+            newest[n as usize] = newest[n as usize].max(revision);
         }
         lookups += BURST as u64;
         if lookups.is_multiple_of(1 << 16) {
