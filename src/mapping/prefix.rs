@@ -236,9 +236,11 @@ fn enter_regions(table: &Table, left: &mut Searches) {
 fn find_all(table: &Table, keys: impl Iterator<Item = u64>) -> ArrayVec<Option<Words>, BURST> {
     let keys: ArrayVec<u64, BURST> = keys.collect();
     let home = |key: &u64| table.home(table.hash(*key));
-    keys.iter().for_each(|key| prefetch(table.bucket(home(key))));
+    keys.iter()
+        .for_each(|key| prefetch(table.bucket(home(key))));
     // Prefixes have words in the second array too.
-    keys.iter().for_each(|key| table.fetch_rare(home(key), *key));
+    keys.iter()
+        .for_each(|key| table.fetch_rare(home(key), *key));
     keys.iter().map(|key| table.find(*key)).collect()
 }
 
