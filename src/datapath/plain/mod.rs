@@ -9,6 +9,9 @@
 //! verdict besides "sent" is "not plain": such a packet has not been touched,
 //! and goes through the walk.
 //!
+//! Each stage is a loop over the burst that does little and has all it needs in
+//! registers: one loop over everything spends half its time on the stack.
+//!
 //! So the plain path decides nothing by itself. What it sends, the walk sends
 //! by the same port with the same bytes: `tests/walk/plain.rs` holds it to
 //! that. It exists for what it saves: no verdicts in memory, no case that
@@ -25,7 +28,7 @@ pub use tables::Tables;
 
 use super::BURST;
 use super::trace::Stage;
-use crate::mapping::{Found, Key, NodeIndex};
+use crate::mapping::{Found, HostIndex, Key, NodeIndex};
 use crate::siit::plain::First;
 use crate::wire::{ethernet, ipv4, tcp};
 
@@ -76,6 +79,12 @@ pub struct Scratch {
     paths: [u8; BURST],
     /// Their places in the burst.
     at: [u8; BURST],
+    /// Of those that go on, which they are, and from or to which host.
+    remote: [u8; BURST],
+    hosts: [HostIndex; BURST],
+    /// The same of those for a node of this host.
+    local: [u8; BURST],
+    nodes: [NodeIndex; BURST],
 }
 
 impl Default for Scratch {
@@ -87,6 +96,10 @@ impl Default for Scratch {
             senders: [NodeIndex::MAX; BURST],
             paths: [0; BURST],
             at: [0; BURST],
+            remote: [0; BURST],
+            hosts: [HostIndex::MAX; BURST],
+            local: [0; BURST],
+            nodes: [NodeIndex::MAX; BURST],
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Plain packets of nodes, to other hosts and to each other.
 
 use crate::arch::{Work, widest};
-use crate::mapping::{Found, Key, NodeIndex};
+use crate::mapping::{Key, NodeIndex};
 use crate::packet::{Meta, Packet};
 use crate::siit::plain::{self, First};
 use crate::wire::load::{be32, be64, chunk};
@@ -9,7 +9,7 @@ use crate::wire::{Vaddr, ethernet, flow, ipv4, ipv6};
 
 use super::super::topology::{PATHS, PortRecord};
 use super::super::trace::Stage;
-use super::super::{BURST, Context, Results};
+use super::super::{BURST, Context, Drop, Results};
 use super::tables::{Door, Hop, Receiver, Sender, Tables, Way};
 use super::{IPV4_FRONT, Meter, Rest, Scratch};
 
@@ -55,14 +55,34 @@ pub fn outbound<P: Packet, M: Meter>(
     cx.mappings
         .resolve_burst(cx.pin, &scratch.keys[..n], &mut scratch.found[..n]);
     meter.passed(Stage::Resolve, n);
-    let send = Send {
-        cx,
+    let tables = cx.topology.plain();
+    let resolve = Resolve {
+        tables,
+        now: cx.seconds,
         packets,
         scratch,
         n,
+    };
+    let (left, remote, local) = widest(resolve);
+    rest.add_all(left);
+    let headers = Headers {
+        tables,
+        packets,
+        scratch,
+        n: remote,
         results,
     };
-    rest.add_all(widest(send));
+    widest(headers);
+    if local > 0 {
+        let links = Links {
+            tables,
+            packets,
+            scratch,
+            n: local,
+            results,
+        };
+        rest.add_all(widest(links));
+    }
     meter.passed(Stage::Rewrite, n);
     rest
 }
@@ -160,88 +180,123 @@ fn among(port: &PortRecord, frame: &[u8; IPV4_FRONT]) -> Option<NodeIndex> {
     port.nodes.find(0, ethernet::Header::parse(frame)?.source)
 }
 
-/// Resolve and rewrite; nothing of a packet that does not leave has changed.
-/// Returns what is not plain.
-struct Send<'a, 'c, P> {
-    cx: &'a Context<'c>,
+/// Sorts packets by where they go, and adjusts the checksums of those that go
+/// to other hosts. Returns what is not plain, how many go to other hosts, and
+/// how many to nodes of this one.
+struct Resolve<'a, P> {
+    tables: &'a Tables,
+    now: u32,
+    packets: &'a mut [P],
+    scratch: &'a mut Scratch,
+    n: usize,
+}
+
+impl<P: Packet> Work for Resolve<'_, P> {
+    type Done = (Rest, usize, usize);
+
+    #[inline(always)]
+    fn run(self) -> (Rest, usize, usize) {
+        let (tables, scratch) = (self.tables, self.scratch);
+        let mut rest = Rest::default();
+        let (mut remote, mut local) = (0, 0);
+        for k in 0..self.n.min(BURST) {
+            let found = scratch.found[k];
+            let i = usize::from(scratch.at[k]);
+            if let Some(host) = found.host_at(self.now) {
+                let ends = tables
+                    .senders
+                    .get(scratch.senders[k].index())
+                    .zip(tables.ways.get(host.index()));
+                let ready = match (self.packets.get_mut(i), ends) {
+                    (Some(packet), Some(ends)) => make_ready(packet, ends, scratch.firsts[k]),
+                    _ => None,
+                };
+                if ready.is_some() {
+                    scratch.remote[remote % BURST] = k as u8;
+                    scratch.hosts[remote % BURST] = host;
+                    remote += 1;
+                    continue;
+                }
+            } else if let Some(node) = found.node().filter(|_| found.lasts(self.now)) {
+                scratch.local[local % BURST] = k as u8;
+                scratch.nodes[local % BURST] = node;
+                local += 1;
+                continue;
+            }
+            rest.add(i);
+        }
+        (rest, remote, local)
+    }
+}
+
+/// Adjusts the checksum of a packet whose headers will then be written for
+/// certain; `None`, and nothing has changed, of one that is not plain.
+#[inline(always)]
+fn make_ready<P: Packet>(
+    packet: &mut P,
+    (sender, way): (&Sender, &Way),
+    first: First,
+) -> Option<()> {
+    if first.payload_len() > way.room || !packet.has_headroom(GROWTH) {
+        return None;
+    }
+    if !sender.siit {
+        return Some(());
+    }
+    let frame = packet.head_mut().first_chunk_mut::<IPV4_FRONT>()?;
+    plain::adjust(&mut frame[L4..], first.protocol(), sender.part + way.part)
+}
+
+/// Writes link and IPv6 headers over packets to other hosts, from which on
+/// nothing can go wrong any more.
+struct Headers<'a, P> {
+    tables: &'a Tables,
     packets: &'a mut [P],
     scratch: &'a Scratch,
     n: usize,
     results: &'a mut Results,
 }
 
-impl<P: Packet> Work for Send<'_, '_, P> {
-    type Done = Rest;
+impl<P: Packet> Work for Headers<'_, P> {
+    type Done = ();
 
     #[inline(always)]
-    fn run(self) -> Rest {
-        let (tables, scratch) = (self.cx.topology.plain(), self.scratch);
-        let mut rest = Rest::default();
-        for k in 0..self.n.min(BURST) {
+    fn run(self) {
+        let (tables, scratch) = (self.tables, self.scratch);
+        for r in 0..self.n.min(BURST) {
+            let k = usize::from(scratch.remote[r]) % BURST;
             let i = usize::from(scratch.at[k]);
-            let one = One {
-                first: scratch.firsts[k],
-                sender: scratch.senders[k],
-                path: scratch.paths[k],
-            };
-            let found = (scratch.found[k], self.cx.seconds);
-            let sent = match self.packets.get_mut(i) {
-                Some(packet) => send_one(tables, packet, scratch.keys[k], one, found),
-                None => None,
+            let way = tables.ways.get(scratch.hosts[r].index());
+            let sender = tables.senders.get(scratch.senders[k].index());
+            let hop = way.and_then(|way| way.hop(&tables.hops, scratch.paths[k]));
+            let sent = match (way, sender, hop, self.packets.get_mut(i)) {
+                (Some(way), Some(sender), Some(hop), Some(packet)) => write(
+                    packet,
+                    (way, hop),
+                    sender,
+                    scratch.keys[k],
+                    scratch.firsts[k],
+                ),
+                _ => None,
             };
             match sent {
                 Some(port) => self.results.sent(i, port),
-                None => rest.add(i),
+                // It was looked at before; but never send half a packet.
+                None => self.results.set(i, Err(Drop::NoBuffer.into())),
             }
         }
-        rest
     }
 }
 
-/// Returns the port that it leaves by.
+/// Returns the port that the packet leaves by.
 #[inline(always)]
-fn send_one<P: Packet>(
-    tables: &Tables,
+fn write<P: Packet>(
     packet: &mut P,
-    key: Key,
-    one: One,
-    (found, now): (Found, u32),
-) -> Option<u16> {
-    let Some(host) = found.host_at(now) else {
-        let node = found.node().filter(|_| found.lasts(now))?;
-        return to_neighbor(packet, tables.receivers.get(node.index())?, key, one.first);
-    };
-    let way = tables.ways.get(host.index())?;
-    let hop = match &way.hop {
-        Some(hop) => hop,
-        None => {
-            let hop = way.hops[usize::from(one.path) % PATHS];
-            tables.hops.get(usize::from(hop))?.as_ref()?
-        }
-    };
-    let sender = tables.senders.get(one.sender.index())?;
-    to_host(packet, sender, (way, hop), key, one.first)
-}
-
-/// Writes link and IPv6 header over a packet. The order is that of fewest
-/// values alive at once: the transport header, then the front from left to
-/// right.
-#[inline(always)]
-fn to_host<P: Packet>(
-    packet: &mut P,
-    sender: &Sender,
     (way, hop): (&Way, &Hop),
+    sender: &Sender,
     key: Key,
     first: First,
 ) -> Option<u16> {
-    if first.payload_len() > way.room || !packet.has_headroom(GROWTH) {
-        return None;
-    }
-    if sender.siit {
-        let frame = packet.head_mut().first_chunk_mut::<IPV4_FRONT>()?;
-        let parts = sender.part + way.part;
-        plain::adjust(&mut frame[L4..], first.protocol(), parts)?;
-    }
     let len = L3 + ipv6::HEADER_LEN + usize::from(first.payload_len());
     let frame = packet.reshape(GROWTH as isize, len).ok()?;
     let (link, rest) = frame.split_first_chunk_mut()?;
@@ -254,8 +309,43 @@ fn to_host<P: Packet>(
     Some(hop.port)
 }
 
-/// Puts the link header of a neighbour on this host in the place of the
-/// sender's.
+/// Puts the link headers of neighbours on this host in the place of the
+/// senders'. Returns what is not plain.
+struct Links<'a, P> {
+    tables: &'a Tables,
+    packets: &'a mut [P],
+    scratch: &'a Scratch,
+    n: usize,
+    results: &'a mut Results,
+}
+
+impl<P: Packet> Work for Links<'_, P> {
+    type Done = Rest;
+
+    #[inline(always)]
+    fn run(self) -> Rest {
+        let (tables, scratch) = (self.tables, self.scratch);
+        let mut rest = Rest::default();
+        for l in 0..self.n.min(BURST) {
+            let k = usize::from(scratch.local[l]) % BURST;
+            let i = usize::from(scratch.at[k]);
+            let receiver = tables.receivers.get(scratch.nodes[l].index());
+            let sent = match (receiver, self.packets.get_mut(i)) {
+                (Some(receiver), Some(packet)) => {
+                    to_neighbor(packet, receiver, scratch.keys[k], scratch.firsts[k])
+                }
+                _ => None,
+            };
+            match sent {
+                Some(port) => self.results.sent(i, port),
+                None => rest.add(i),
+            }
+        }
+        rest
+    }
+}
+
+/// Returns the port that the packet leaves by.
 #[inline(always)]
 fn to_neighbor<P: Packet>(
     packet: &mut P,

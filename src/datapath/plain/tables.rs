@@ -12,7 +12,7 @@ use crate::wire::address::Prefix4;
 use crate::wire::{Mac, Vaddr, ethernet, ipv4, ipv6};
 
 use super::super::topology::{
-    self, HostRecord, NO_HOP, NodeRecord, PATHS, PortNodes, PortRecord, Topology, VnetRecord,
+    self, HostRecord, NodeRecord, PATHS, PortNodes, PortRecord, Topology, VnetRecord,
 };
 
 /// By the numbers that the topology gives ports, nodes, hosts and next hops.
@@ -272,7 +272,7 @@ pub(super) struct Way {
     pub room: u16,
     /// The next hop of all paths, of a host that has only one.
     pub hop: Option<Hop>,
-    /// Next hops by path; one that is none where plain packets cannot go.
+    /// Next hops by path.
     pub hops: [u16; PATHS],
 }
 
@@ -280,15 +280,32 @@ impl Way {
     fn of(host: &HostRecord, hops: &[topology::Hop]) -> Way {
         let bits = host.locator.bits();
         let mtu = host.mtu.max(ipv6::MIN_MTU as u16);
-        let one = host.paths.iter().all(|hop| *hop == host.paths[0]);
-        let hop = |hop: u16| hops.get(usize::from(hop)).and_then(Hop::of);
+        let hop = |path: &u16| hops.get(usize::from(*path)).and_then(Hop::of);
+        let first = hop(&host.paths[0]);
+        let one = host.paths.iter().all(|path| *path == host.paths[0]);
         Way {
             high: ((bits >> 64) as u64).to_be_bytes(),
             low: bits as u64,
             part: plain::part(host.checksum_part),
-            room: mtu - ipv6::HEADER_LEN as u16,
-            hop: hop(host.paths[0]).filter(|_| one),
-            hops: host.paths.map(|path| hop(path).map_or(NO_HOP, |_| path)),
+            // Where one path has a tag, or none leads, nothing is plain.
+            room: match host.paths.iter().all(|path| hop(path).is_some()) {
+                true => mtu - ipv6::HEADER_LEN as u16,
+                false => 0,
+            },
+            hop: first.filter(|_| one),
+            hops: host.paths,
+        }
+    }
+
+    /// The next hop of a path; `None` where plain packets cannot go.
+    #[inline(always)]
+    pub(super) fn hop<'a>(&'a self, hops: &'a [Option<Hop>], path: u8) -> Option<&'a Hop> {
+        match &self.hop {
+            Some(hop) => Some(hop),
+            None => {
+                let hop = self.hops[usize::from(path) % PATHS];
+                hops.get(usize::from(hop))?.as_ref()
+            }
         }
     }
 }
