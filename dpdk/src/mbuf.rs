@@ -220,8 +220,8 @@ impl Mbuf {
     pub fn is_simple(&self) -> bool {
         // Count of references and of segments, 1 and 1, lie beside each other
         // in what drivers set by one store.
-        const AFTER: u32 = sys::DPDK_SYS_MBUF_OFF_REFCNT as u32;
-        const _: () = assert!(sys::DPDK_SYS_MBUF_OFF_NB_SEGS as u32 == AFTER + 2);
+        const AFTER: u32 = sys::DPDK_SYS_MBUF_OFF_REFCNT;
+        const _: () = assert!(sys::DPDK_SYS_MBUF_OFF_NB_SEGS == AFTER + 2);
         // SAFETY: valid; the count is read as others may write it, at worst
         // for a packet that is refused then: who owns a packet of one
         // reference is alone with it.
