@@ -126,7 +126,9 @@ class Apply(Case):
         wanted = copy.deepcopy(other(self.r.config))
         wanted["runtime"]["workers"] = [0, 1]
         wanted["port"][1]["mtu"] = 1400
-        wanted["port"].append({"name": "new", "device": "net_null7", "role": "exception"})
+        own = ["2001:db8:fffe::1/64"]
+        new = {"name": "new", "device": "net_null7", "role": "uplink", "addresses": own}
+        wanted["port"].append(new)
         path, said = self.refused(wanted)
         with open(path, encoding="utf-8") as file:
             lines = file.read().splitlines()
