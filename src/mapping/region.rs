@@ -62,11 +62,16 @@ mod system {
             Some(Self { start, len })
         }
 
-        /// Asks for large pages, where the system has them: for memory that is
-        /// read all over, and would miss in the translation cache as often as
-        /// in that for data.
+        /// Asks for large pages, where the system has them, for memory that is
+        /// read all over and so large that it would miss in the translation
+        /// cache as often as in that for data. Not for less: to make one, the
+        /// kernel may have to move others together first, which takes tens of
+        /// milliseconds of the thread that answers ARP.
         pub(in super::super) fn with_large_pages(self) -> Self {
             let bytes = self.len * size_of::<T>();
+            if bytes < LARGE {
+                return self;
+            }
             // A wish; refused, it is as it was.
             // SAFETY: the whole mapping; what is in its pages does not change.
             let _ = unsafe { madvise(self.start.as_ptr().cast(), bytes, Advice::LinuxHugepage) };
@@ -92,6 +97,10 @@ mod system {
 
     /// The kernel's, or a part of it.
     const PAGE: usize = 4096;
+
+    /// From here on the table of some three million mappings, or another of that
+    /// size, has large pages.
+    const LARGE: usize = 128 << 20;
 
     impl<T> Deref for Region<T> {
         type Target = [T];
