@@ -72,7 +72,7 @@ impl Reader {
     /// The mapping of `key`, or of the longest prefix that covers it.
     pub fn resolve(&self, pin: &Participant, key: Key) -> Option<Mapping> {
         self.lookup(pin, key)
-            .or_else(|| prefix::longest(self.prefixes.get(pin), key))
+            .or_else(|| prefix::longest(self.prefixes.get(pin), key).map(Mapping::decode))
     }
 
     /// Looks up all `keys`; `out[i]` is the answer for `keys[i]`. They are asked
