@@ -57,6 +57,7 @@ pub mod hotplug;
 pub mod mbuf;
 pub mod mempool;
 pub mod port;
+pub mod routes;
 
 pub use eal::{Eal, EalConfig, Huge, LogLevel};
 pub use error::{Errno, Error};

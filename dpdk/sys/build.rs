@@ -36,6 +36,7 @@ const FUNCTIONS: &[&str] = &[
     "rte_eth_(rx|tx)_queue_setup",
     "rte_eth_stats_(get|reset)",
     "rte_eth_xstats_(get|get_names|reset)",
+    "rte_fib_(free|add|delete|lookup_bulk)",
     "rte_get_main_lcore",
     "rte_get_next_lcore",
     "rte_get_tsc_hz",
@@ -82,7 +83,13 @@ const VARS: &[&str] = &[
 /// Only ever seen behind a pointer. Left opaque, neither their odd packing
 /// nor a field that another release renames can break the build; the few
 /// fields of `rte_mbuf` that are needed have their offsets in `wrapper.h`.
-const OPAQUE: &[&str] = &["rte_mbuf", "rte_mempool", "rte_device", "rte_hash"];
+const OPAQUE: &[&str] = &[
+    "rte_mbuf",
+    "rte_mempool",
+    "rte_device",
+    "rte_hash",
+    "rte_fib",
+];
 
 fn main() {
     for file in ["src/wrapper.h", "src/shim.c", "build.rs"] {

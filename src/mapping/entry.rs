@@ -204,8 +204,7 @@ impl Mapping {
             Some((host, until)) => PREVIOUS | host.0 as u64 | (until as u64) << 32,
             None => 0,
         };
-        // The third word is free for data of a single destination; the prefix
-        // table keeps its vni there.
+        // The third word is free for data of a single destination.
         [
             self.target.encode() as u64 | (self.expires as u64) << 32,
             previous,

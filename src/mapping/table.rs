@@ -37,7 +37,6 @@
 use crossbeam_utils::CachePadded;
 
 use super::{
-    arch::prefetch,
     entry::Words,
     hash::{Hash, Seed},
     region::{Region, Zeroed},
@@ -276,16 +275,6 @@ impl Table {
 
     pub(super) fn rare(&self, bucket: usize, slot: usize) -> &Rare {
         &self.rare[bucket * SLOTS + slot]
-    }
-
-    /// Fetches the rare words of a key, if it is in this bucket.
-    #[inline]
-    pub(super) fn fetch_rare(&self, index: usize, key: u64) {
-        let bucket = self.bucket(index);
-        let equal = bucket.slots_of(bucket.state.load(Ordering::Relaxed), key);
-        if equal != 0 {
-            prefetch(self.rare(index, equal.trailing_zeros() as usize));
-        }
     }
 
     /// All words of a slot, where nothing is written or the caller checks it.

@@ -6,6 +6,9 @@
  */
 #include "wrapper.h"
 
+#include <rte_lpm.h>
+#include <rte_vect.h>
+
 int dpdk_sys_errno(void)
 {
 	return rte_errno;
@@ -71,4 +74,56 @@ int dpdk_sys_link_get_nowait(uint16_t port, struct dpdk_sys_link *link)
 	link->full_duplex = l.link_duplex == RTE_ETH_LINK_FULL_DUPLEX;
 	link->autoneg = l.link_autoneg == RTE_ETH_LINK_AUTONEG;
 	return ret;
+}
+
+struct rte_fib *dpdk_sys_fib_create(const char *name, int most, uint32_t groups, uint64_t none)
+{
+	struct rte_fib_conf conf = {
+		.type = RTE_FIB_DIR24_8,
+		.default_nh = none,
+		.max_routes = most,
+		.dir24_8 = { .nh_sz = RTE_FIB_DIR24_8_4B, .num_tbl8 = groups },
+	};
+
+	return rte_fib_create(name, SOCKET_ID_ANY, &conf);
+}
+
+void *dpdk_sys_lpm_create(const char *name, uint32_t most, uint32_t groups)
+{
+	struct rte_lpm_config config = { .max_rules = most, .number_tbl8s = groups };
+
+	return rte_lpm_create(name, SOCKET_ID_ANY, &config);
+}
+
+void dpdk_sys_lpm_free(void *lpm)
+{
+	rte_lpm_free(lpm);
+}
+
+int dpdk_sys_lpm_add(void *lpm, uint32_t ip, uint8_t depth, uint32_t value)
+{
+	return rte_lpm_add(lpm, ip, depth, value);
+}
+
+int dpdk_sys_lpm_delete(void *lpm, uint32_t ip, uint8_t depth)
+{
+	return rte_lpm_delete(lpm, ip, depth);
+}
+
+static xmm_t load4(const uint32_t *ips)
+{
+	rte_xmm_t four = { .u32 = { ips[0], ips[1], ips[2], ips[3] } };
+
+	return four.x;
+}
+
+void dpdk_sys_lpm_lookup(const void *lpm, const uint32_t *ips, uint32_t *values, unsigned int n, uint32_t none)
+{
+	unsigned int i;
+
+	for (i = 0; i + 4 <= n; i += 4)
+		rte_lpm_lookupx4(lpm, load4(ips + i), values + i, none);
+	for (; i < n; i++)
+		if (rte_lpm_lookup(lpm, ips[i], values + i) != 0)
+			values[i] = none;
 }

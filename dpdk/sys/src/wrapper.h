@@ -9,6 +9,7 @@
 #include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_ethdev.h>
+#include <rte_fib.h>
 #include <rte_hash.h>
 #include <rte_launch.h>
 #include <rte_lcore.h>
@@ -112,5 +113,14 @@ DPDK_SYS_U64(F_TX_L4_MASK, RTE_MBUF_F_TX_L4_MASK);
 DPDK_SYS_U64(F_TX_TCP_CKSUM, RTE_MBUF_F_TX_TCP_CKSUM);
 DPDK_SYS_U64(F_TX_UDP_CKSUM, RTE_MBUF_F_TX_UDP_CKSUM);
 DPDK_SYS_U64(F_TX_TCP_SEG, RTE_MBUF_F_TX_TCP_SEG);
+
+/* Tables of routes: one is made from a structure with a union in it, the other
+ * is as large as what it holds, and its lookups are inline. */
+struct rte_fib *dpdk_sys_fib_create(const char *name, int most, uint32_t groups, uint64_t none);
+void *dpdk_sys_lpm_create(const char *name, uint32_t most, uint32_t groups);
+void dpdk_sys_lpm_free(void *lpm);
+int dpdk_sys_lpm_add(void *lpm, uint32_t ip, uint8_t depth, uint32_t value);
+int dpdk_sys_lpm_delete(void *lpm, uint32_t ip, uint8_t depth);
+void dpdk_sys_lpm_lookup(const void *lpm, const uint32_t *ips, uint32_t *values, unsigned int n, uint32_t none);
 
 #endif
