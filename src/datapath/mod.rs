@@ -18,6 +18,7 @@ pub mod counters;
 mod cut;
 pub mod drop;
 pub mod fragment;
+mod front;
 pub mod hold;
 mod lane;
 pub mod limit;

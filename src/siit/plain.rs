@@ -135,7 +135,7 @@ pub fn is_right(header: &[u8; ipv4::HEADER_LEN]) -> bool {
 
 /// The one's complement sum of an IPv4 header, in either order of bytes.
 #[inline(always)]
-fn sum(ab: u64, cd: u64, e: u32) -> u64 {
+pub fn sum(ab: u64, cd: u64, e: u32) -> u64 {
     let (abcd, carry) = ab.overflowing_add(cd);
     let (all, more) = abcd.overflowing_add(u64::from(e) + u64::from(carry));
     // Where the second addition overflows little is left: no third carry.

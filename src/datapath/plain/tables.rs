@@ -11,6 +11,7 @@ use crate::siit::plain::{self, Form};
 use crate::wire::address::Prefix4;
 use crate::wire::{Mac, Vaddr, ethernet, ipv4, ipv6};
 
+use super::super::front::Form16;
 use super::super::topology::{
     self, HostRecord, NodeRecord, PATHS, PortNodes, PortRecord, Topology, VnetRecord,
 };
@@ -57,32 +58,6 @@ impl Tables {
             hops: topology.hops.iter().map(Hop::of).collect(),
             own: Own::of(topology),
         }
-    }
-}
-
-/// The first sixteen bytes of a frame, of which some are known: both hardware
-/// addresses, the ethertype, and the version of what follows.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Form16 {
-    bytes: u128,
-    known: u128,
-}
-
-impl Form16 {
-    /// Which no frame has.
-    const NONE: Form16 = Form16 { bytes: 1, known: 0 };
-
-    fn new(bytes: [u8; 16], known: [u8; 16]) -> Form16 {
-        let known = u128::from_ne_bytes(known);
-        Form16 {
-            bytes: u128::from_ne_bytes(bytes) & known,
-            known,
-        }
-    }
-
-    #[inline(always)]
-    pub(super) fn is_of(&self, front: [u8; 16]) -> bool {
-        u128::from_ne_bytes(front) & self.known == self.bytes
     }
 }
 

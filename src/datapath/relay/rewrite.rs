@@ -1,4 +1,6 @@
-//! Stage *rewrite*: plain packets in place, all others by the engine.
+//! Stage *rewrite*: by the engine, whole. Plain packets come this way only when
+//! they are watched; else they are rewritten in place, in
+//! [`plain`](super::plain).
 
 use crate::packet::Packet;
 use crate::siit::rfc7915::{self, Done, Refusal, Translated, Why};
@@ -7,7 +9,6 @@ use crate::wire::{ipv4, ipv6};
 use super::super::topology::{Hop, RelayRecord};
 use super::super::translate::{Cut, Link, Side, Whose, put, refill, whole};
 use super::super::{Context, Drop, Exit, Outcome};
-use super::plain;
 use super::resolve::{Onward4, Onward6};
 use super::unreachable;
 
@@ -26,18 +27,7 @@ pub(super) fn to_ipv6<P: Packet>(
         return Err(Drop::BufferShared.into());
     }
     let hop = relay.hop6.as_ref().ok_or_else(|| unreachable(Side::Ipv4))?;
-    let l3 = it.passing.l3;
-    match it.ends {
-        Some(Ok(pair))
-            if is_plain(packet, l3, |ip, len| plain::read4(ip, len, relay).is_some()) =>
-        {
-            match usize::from(l3) {
-                plain::BARE => plain::write6::<P, { plain::BARE }>(packet, relay, hop, &pair),
-                _ => plain::write6::<P, { plain::TAGGED }>(packet, relay, hop, &pair),
-            }
-        }
-        _ => whole_to_ipv6(cx, relay, packet, l3, i),
-    }
+    whole_to_ipv6(cx, relay, hop, packet, (it.passing.l3, i))
 }
 
 #[inline(always)]
@@ -52,26 +42,7 @@ pub(super) fn to_ipv4<P: Packet>(
         return Err(Drop::BufferShared.into());
     }
     let hop = relay.hop4.as_ref().ok_or_else(|| unreachable(Side::Ipv6))?;
-    let (l3, id) = (it.passing.l3, cx.fresh.of(i));
-    match it.ends {
-        Some(Ok(pair))
-            if !plain::is_turned_around(relay, &pair)
-                && is_plain(packet, l3, |ip, len| plain::read6(ip, len, relay).is_some()) =>
-        {
-            match usize::from(l3) {
-                plain::BARE => plain::write4::<P, { plain::BARE }>(packet, relay, hop, &pair, id),
-                _ => plain::write4::<P, { plain::TAGGED }>(packet, relay, hop, &pair, id),
-            }
-        }
-        _ => whole_to_ipv4(cx, relay, packet, l3, i),
-    }
-}
-
-/// Whether a packet that is watched is one that goes by the burst otherwise.
-fn is_plain<P: Packet>(packet: &P, l3: u16, reads: impl Fn(&[u8], usize) -> bool) -> bool {
-    let l3 = usize::from(l3);
-    let bytes = packet.head().get(l3..);
-    bytes.is_some_and(|bytes| reads(bytes, packet.total_len() - l3))
+    whole_to_ipv4(cx, relay, hop, packet, (it.passing.l3, i))
 }
 
 #[inline(always)]
@@ -82,17 +53,16 @@ pub(super) fn sent(hop: &Hop) -> Outcome {
     }
 }
 
-/// All that is not plain, from IPv4. The engine wants the packet in one piece:
+/// A packet from IPv4. The engine wants the packet in one piece:
 /// buffers of relay ports have room for whole frames.
 #[inline(never)]
 fn whole_to_ipv6<P: Packet>(
     cx: &Context<'_>,
     relay: &RelayRecord,
+    hop: &Hop,
     packet: &mut P,
-    l3: u16,
-    i: usize,
+    (l3, i): (u16, usize),
 ) -> Result<Outcome, Exit> {
-    let hop = relay.hop6.as_ref().ok_or(Drop::NoNeighbor)?;
     let engine = relay.engine(cx.fresh.of(i), false);
     match rfc7915::to_ipv6(whole(packet, l3)?, &engine)? {
         Done::Whole(translated) => {
@@ -109,16 +79,15 @@ fn whole_to_ipv6<P: Packet>(
     }
 }
 
-/// All that is not plain, from IPv6.
+/// A packet from IPv6.
 #[inline(never)]
 fn whole_to_ipv4<P: Packet>(
     cx: &Context<'_>,
     relay: &RelayRecord,
+    hop: &Hop,
     packet: &mut P,
-    l3: u16,
-    i: usize,
+    (l3, i): (u16, usize),
 ) -> Result<Outcome, Exit> {
-    let hop = relay.hop4.as_ref().ok_or(Drop::NoNeighbor)?;
     let id = cx.fresh.of(i);
     match rfc7915::to_ipv4(whole(packet, l3)?, &relay.engine(id, false))? {
         Done::Whole(translated) if translated.hairpin => {

@@ -16,10 +16,12 @@ mod pairs;
 mod ranges;
 #[cfg(test)]
 mod tests;
+mod usual;
 
 use std::sync::Arc;
 
 pub use pairs::{End, Ends, Found, Pair4, Pair6, Unpaired};
+pub use usual::{Ready, Usual};
 
 use self::ranges::Ranges;
 use super::halves::{Halves, halves, joined};
@@ -63,6 +65,7 @@ pub struct AddressMap {
     own4: Option<Vaddr>,
     own6: Option<Halves>,
     eams: Eams,
+    usual: Option<Usual>,
 }
 
 impl AddressMap {
@@ -72,7 +75,7 @@ impl AddressMap {
     pub fn new(rules: &AddressRules, mut eams: Eams) -> AddressMap {
         eams.watch(rules.pool6.map(|pool| pool.prefix()));
         let own4 = rules.own4;
-        AddressMap {
+        let mut map = AddressMap {
             pool6: rules.pool6,
             only_global: rules.strict && rules.pool6.is_some_and(|pool| pool.is_well_known()),
             denies: !rules.deny4.is_empty() || !rules.deny6.is_empty(),
@@ -86,7 +89,10 @@ impl AddressMap {
             own4,
             own6: rules.own6.as_ref().map(halves),
             eams,
-        }
+            usual: None,
+        };
+        map.usual = Usual::of(&map);
+        map
     }
 
     /// The explicit mappings.

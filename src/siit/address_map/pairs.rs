@@ -77,7 +77,7 @@ pub type Found<'a> = Ends<Option<&'a Entry>>;
 impl AddressMap {
     /// The mappings of a burst's packets that become IPv6, of those whose bit is
     /// set. With `explicit_sources` false, sources have none.
-    #[inline]
+    #[inline(always)]
     pub fn find_to_ipv6(&self, of: &Ends<Vaddr>, asked: u32, explicit_sources: bool) -> Found<'_> {
         let mut found = Found::new(None);
         if explicit_sources {
@@ -90,7 +90,7 @@ impl AddressMap {
     }
 
     /// The same for packets that become IPv4.
-    #[inline]
+    #[inline(always)]
     pub fn find_to_ipv4(&self, of: &Ends<Halves>, asked: u32) -> Found<'_> {
         let mut found = Found::new(None);
         let sources = self.not_only_pools(&of.sources, asked);
@@ -109,6 +109,12 @@ impl AddressMap {
             return asked;
         };
         let mut pools = 0;
+        if let Some(usual) = self.usual() {
+            for (i, address) in addresses.iter().enumerate() {
+                pools |= u32::from(usual.is_pools(*address)) << i;
+            }
+            return asked & !pools;
+        }
         for (i, address) in addresses.iter().enumerate() {
             pools |= u32::from(pool.to_vaddr(*address).is_some()) << i;
         }

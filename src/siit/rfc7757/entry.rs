@@ -12,7 +12,8 @@ pub struct Entry {
     pub(super) low: u64,
     pub(super) ipv4: u32,
     /// Between the two prefixes; between the two addresses if they are such.
-    delta: u16,
+    /// As it lies in memory of a packet.
+    part: u16,
     /// [`FREE`] in a place without entry.
     pub(super) len4: u8,
     pub(super) len6: u8,
@@ -25,19 +26,20 @@ impl Entry {
         high: 0,
         low: 0,
         ipv4: 0,
-        delta: 0,
+        part: 0,
         len4: FREE,
         len6: FREE,
     };
 
-    pub(super) fn new(eam: Eam) -> Entry {
+    /// One that [`Eams::insert`](super::Eams::insert) takes.
+    pub(in crate::siit) fn new(eam: Eam) -> Entry {
         let bits = eam.ipv6.bits();
         let (high, low) = ((bits >> 64) as u64, bits as u64);
         Entry {
             high,
             low,
             ipv4: eam.ipv4.address.0,
-            delta: delta(eam.ipv4.address.0, (high, low)),
+            part: delta(eam.ipv4.address.0, (high, low)).to_be(),
             len4: eam.ipv4.len,
             len6: eam.ipv6.len(),
         }
@@ -117,9 +119,48 @@ impl Entry {
     #[inline(always)]
     pub fn delta(&self, ipv4: Vaddr, ipv6: Halves) -> u16 {
         if self.len6 == 128 {
-            return self.delta;
+            return u16::from_be(self.part);
         }
         delta(ipv4.0, ipv6)
+    }
+}
+
+/// What is less work where the suffix of an IPv4 address is the end of its
+/// counterpart.
+impl Entry {
+    #[inline(always)]
+    pub fn is_aligned(&self) -> bool {
+        self.len6.wrapping_sub(self.len4) == 96
+    }
+
+    #[inline(always)]
+    fn suffix(&self) -> u64 {
+        u64::from(u32::MAX) >> (self.len4 & 63)
+    }
+
+    /// [`to_halves`](Self::to_halves) of an aligned mapping.
+    #[inline(always)]
+    pub fn aligned_halves(&self, address: Vaddr) -> Halves {
+        (self.high, self.low | u64::from(address.0) & self.suffix())
+    }
+
+    /// [`to_vaddr`](Self::to_vaddr) of an aligned mapping.
+    #[inline(always)]
+    pub fn aligned_vaddr(&self, (_, low): Halves) -> Vaddr {
+        Vaddr(self.ipv4 | (low & self.suffix()) as u32)
+    }
+
+    /// Whether the first 96 bits of an address are the mapping's.
+    #[inline(always)]
+    pub fn begins(&self, (high, low): Halves) -> bool {
+        (high ^ self.high) | (low ^ self.low) >> 32 == 0
+    }
+
+    /// [`delta`](Self::delta) of an aligned mapping, which is the same for all
+    /// addresses, as it lies in memory of a packet.
+    #[inline(always)]
+    pub fn part(&self) -> u16 {
+        self.part
     }
 }
 

@@ -254,6 +254,12 @@ impl Eams {
         })
     }
 
+    /// Whether [`find4`](Self::find4) may find anything.
+    #[inline(always)]
+    pub fn may_have4(&self, address: Vaddr) -> bool {
+        self.presence.of(address)
+    }
+
     /// Whether [`find4`](Self::find4) finds anything. Of strangers it is known
     /// without a call.
     #[inline(always)]
@@ -283,7 +289,7 @@ impl Eams {
     /// [`find4`](Self::find4) for the addresses whose bit is set, their waits
     /// for memory overlapping; `out[i]` is the answer for `addresses[i]`, and
     /// stays as it is if there is none.
-    #[inline]
+    #[inline(always)]
     pub fn find4_burst<'a>(
         &'a self,
         addresses: &[Vaddr; BURST],
@@ -304,7 +310,7 @@ impl Eams {
     }
 
     /// The same for IPv6 addresses, given as halves.
-    #[inline]
+    #[inline(always)]
     pub fn find6_burst<'a>(
         &'a self,
         addresses: &[Halves; BURST],

@@ -1,27 +1,64 @@
 //! Plain packets from the IPv4 side.
 
+use crate::arch::{Work, widest};
 use crate::packet::{Meta, Packet};
-use crate::siit::address_map::{Ends, Pair6};
+use crate::siit::address_map::{AddressMap, Ends, Found, Ready, Usual};
+use crate::siit::halves::Halves;
+use crate::siit::plain::{self, First};
 use crate::siit::rfc7757::ones;
 use crate::siit::rfc7915::Hairpin;
 use crate::wire::ethernet::ethertype;
-use crate::wire::{Vaddr, checksum, ipv4, ipv6, protocol, udp};
+use crate::wire::load::{be32, be64};
+use crate::wire::{Vaddr, checksum, ipv4, ipv6, tcp};
 
-use super::super::super::rewrite::move_front;
-use super::super::super::topology::{Hop, RelayRecord};
-use super::super::super::{Context, Drop, Exit, Outcome, Results, port_of};
-use super::super::rewrite::sent;
-use super::{BARE, Gate, TAGGED, adjusted, all, field, halves, transport};
+use super::super::super::topology::Hop;
+use super::super::super::{BURST, Context, Results, port_of};
+use super::{BARE, Entries, Gate, Make, Noted, TAGGED, all, has_usual_sum, kept_and_set};
 
 const DONT_FRAGMENT: u64 = 0x4000;
 /// The bits of a packet that is a part: more to come, or not the first.
 const FRAGMENT: u64 = 0x3fff;
+/// As far as a packet is read, from its header on.
+const READ: usize = ipv4::HEADER_LEN + tcp::HEADER_LEN;
 
 /// What all packets of a burst share.
 struct Way<'a> {
-    relay: &'a RelayRecord,
-    hop: &'a Hop,
     gate: Gate,
+    addresses: &'a AddressMap,
+    /// The relay's own address, and the broadcast of its link.
+    own: Vaddr,
+    broadcast: Vaddr,
+    /// Whether sources are looked for among explicit mappings.
+    explicit_sources: bool,
+    /// The largest payload of a packet that may be cut, and of one that may not.
+    uncut: usize,
+    room: usize,
+    /// Of the TOS, what is kept and what is set, where the class is.
+    keep: u64,
+    set: u64,
+    hop: &'a Hop,
+}
+
+impl<'a> Way<'a> {
+    fn of(cx: &Context<'a>, metas: &[Meta]) -> Option<Way<'a>> {
+        let (relay, port) = (cx.topology.relay()?, port_of(cx, metas)?);
+        let (keep, set) = kept_and_set(relay.rules.traffic_class);
+        let payload = |mtu: u16| usize::from(mtu).saturating_sub(ipv6::HEADER_LEN);
+        Some(Way {
+            gate: Gate::of(port, metas, ethertype::IPV4, (0x45, 0xff)),
+            addresses: &relay.addresses,
+            own: relay.own4,
+            broadcast: relay.broadcast4,
+            // RFC 7757 section 4.2.1: in simple mode what comes from the IPv4
+            // side may have been turned around there.
+            explicit_sources: relay.rules.hairpin != Hairpin::Simple,
+            uncut: payload(relay.uncut6),
+            room: payload(relay.rules.mtu6),
+            keep: u64::from(keep) << 52,
+            set: 6 << 60 | u64::from(set) << 52,
+            hop: relay.hop6.as_ref()?,
+        })
+    }
 }
 
 /// Rewrites what is plain of a burst, and returns the bits of the others.
@@ -32,151 +69,219 @@ pub(in super::super) fn to_ipv6<P: Packet>(
     metas: &[Meta],
     results: &mut Results,
 ) -> u32 {
-    let (Some(relay), Some(port)) = (cx.topology.relay(), port_of(cx, metas)) else {
+    let Some(way) = Way::of(cx, metas) else {
         return all(packets.len());
     };
-    let Some(hop) = &relay.hop6 else {
-        return all(packets.len());
-    };
-    let way = Way {
-        relay,
-        hop,
-        gate: Gate::of(port, ethertype::IPV4),
-    };
-    match way.gate.is_tagged(metas) {
-        false => burst::<P, BARE>(&way, packets, metas, results),
-        true => burst::<P, TAGGED>(&way, packets, metas, results),
+    match way.gate.is_tagged() {
+        false => burst::<P, BARE, { BARE + READ }>(&way, packets, metas, results),
+        true => burst::<P, TAGGED, { TAGGED + READ }>(&way, packets, metas, results),
     }
 }
 
 #[inline(always)]
-fn burst<P: Packet, const L3: usize>(
+fn burst<P: Packet, const L3: usize, const FRONT: usize>(
     way: &Way<'_>,
     packets: &mut [P],
     metas: &[Meta],
     results: &mut Results,
 ) -> u32 {
-    let Way { relay, hop, .. } = *way;
-    let mut ends = Ends::new(Vaddr(0));
-    let (mut plain, mut bit) = (0, 1u32);
-    let places = ends.sources.iter_mut().zip(&mut ends.destinations);
-    for ((packet, meta), place) in packets.iter().zip(metas).zip(places) {
-        if let Some(addresses) = note::<P, L3>(way, packet, meta) {
-            (*place.0, *place.1) = addresses;
-            plain |= bit;
-        }
-        bit <<= 1;
+    let mut noted = Noted::new(Vaddr(0));
+    let examine = Examine::<P, L3, FRONT> {
+        way,
+        packets,
+        metas,
+        noted: &mut noted,
+    };
+    let plain = widest(examine);
+    let found = widest(Find {
+        way,
+        ends: &noted.ends,
+        plain,
+    });
+    let mut sent = 0;
+    if let Some(usual) = way.addresses.usual() {
+        let write = Write::<P, _, L3> {
+            way,
+            packets,
+            noted: &noted,
+            found: &found,
+            plain,
+            results,
+            make: usual,
+        };
+        sent = widest(write);
     }
-    // RFC 7757 section 4.2.1: in simple mode what comes from the IPv4 side may
-    // have been turned around there.
-    let explicit = relay.rules.hairpin != Hairpin::Simple;
-    let found = relay.addresses.find_to_ipv6(&ends, plain, explicit);
-    let mut left = all(packets.len());
-    for i in ones(plain) {
-        let entries = (found.sources[i], found.destinations[i]);
-        let addresses = (ends.sources[i], ends.destinations[i]);
-        let pair = relay.addresses.pair6(addresses, entries);
-        if let (Ok(pair), Some(packet)) = (pair, packets.get_mut(i)) {
-            results.set(i, write::<P, L3>(packet, relay, hop, &pair));
-            left &= !(1 << i);
-        }
+    if plain & !sent != 0 {
+        let write = Write::<P, _, L3> {
+            way,
+            packets,
+            noted: &noted,
+            found: &found,
+            plain: plain & !sent,
+            results,
+            make: way.addresses,
+        };
+        sent |= write.run();
     }
-    left
+    all(packets.len()) & !sent
 }
 
-/// The addresses of a frame that passes through and is plain.
+/// The first pass. Returns the bits of what is plain.
+struct Examine<'a, P, const L3: usize, const FRONT: usize> {
+    way: &'a Way<'a>,
+    packets: &'a [P],
+    metas: &'a [Meta],
+    noted: &'a mut Noted<Vaddr>,
+}
+
+impl<P: Packet, const L3: usize, const FRONT: usize> Work for Examine<'_, P, L3, FRONT> {
+    type Done = u32;
+
+    #[inline(always)]
+    fn run(self) -> u32 {
+        let len = self.packets.len().min(self.metas.len()).min(BURST);
+        let (packets, metas) = (&self.packets[..len], &self.metas[..len]);
+        let Noted { ends, firsts } = self.noted;
+        let mut plain = 0;
+        for i in 0..len {
+            let one = examine::<P, L3, FRONT>(self.way, &packets[i], &metas[i]);
+            if let Some((first, source, destination)) = one {
+                firsts[i] = first;
+                ends.sources[i] = source;
+                ends.destinations[i] = destination;
+                plain |= 1 << i;
+            }
+        }
+        plain
+    }
+}
+
+/// The second pass.
+struct Find<'a> {
+    way: &'a Way<'a>,
+    ends: &'a Ends<Vaddr>,
+    plain: u32,
+}
+
+impl<'a> Work for Find<'a> {
+    type Done = Found<'a>;
+
+    #[inline(always)]
+    fn run(self) -> Found<'a> {
+        let Find { way, ends, plain } = self;
+        way.addresses
+            .find_to_ipv6(ends, plain, way.explicit_sources)
+    }
+}
+
+/// The third pass: first what is usual, then what is not. Returns the bits of what was sent.
+struct Write<'a, P, F, const L3: usize> {
+    way: &'a Way<'a>,
+    packets: &'a mut [P],
+    noted: &'a Noted<Vaddr>,
+    found: &'a Found<'a>,
+    plain: u32,
+    results: &'a mut Results,
+    /// Makes the new addresses.
+    make: F,
+}
+
+impl<P, F, const L3: usize> Work for Write<'_, P, F, L3>
+where
+    P: Packet,
+    F: Make<Vaddr, Halves>,
+{
+    type Done = u32;
+
+    #[inline(always)]
+    fn run(self) -> u32 {
+        let (way, ends, found) = (self.way, &self.noted.ends, self.found);
+        let mut sent = 0;
+        for i in ones(self.plain) {
+            let addresses = (ends.sources[i], ends.destinations[i]);
+            let entries = (found.sources[i], found.destinations[i]);
+            let ready = self.make.make(addresses, entries);
+            if let (Some(ready), Some(packet)) = (ready, self.packets.get_mut(i))
+                && write::<P, L3>(packet, way.hop, self.noted.firsts[i], ready).is_some()
+            {
+                self.results.sent(i, way.hop.port);
+                sent |= 1 << i;
+            }
+        }
+        sent
+    }
+}
+
+impl Make<Vaddr, Halves> for &Usual {
+    #[inline(always)]
+    fn make(&self, ends: (Vaddr, Vaddr), entries: Entries<'_>) -> Option<Ready<Halves>> {
+        self.ready6(ends, entries)
+    }
+}
+
+impl Make<Vaddr, Halves> for &AddressMap {
+    fn make(&self, ends: (Vaddr, Vaddr), entries: Entries<'_>) -> Option<Ready<Halves>> {
+        self.any6(ends, entries)
+    }
+}
+
+/// What is noted of a packet that passes through and is plain.
 #[inline(always)]
-fn note<P: Packet, const L3: usize>(
+fn examine<P: Packet, const L3: usize, const FRONT: usize>(
     way: &Way<'_>,
     packet: &P,
     meta: &Meta,
-) -> Option<(Vaddr, Vaddr)> {
-    let bytes = way.gate.pass::<L3>(packet.head(), meta)?;
-    let addresses = read(bytes, packet.total_len() - L3, way.relay)?;
-    let ours = addresses.1 == way.relay.own4 || addresses.1 == way.relay.broadcast4;
-    (!ours && !packet.is_shared()).then_some(addresses)
-}
-
-/// The addresses of a packet that is plain.
-#[inline(always)]
-pub(in super::super) fn read(
-    bytes: &[u8],
-    available: usize,
-    relay: &RelayRecord,
-) -> Option<(Vaddr, Vaddr)> {
-    let header = bytes.first_chunk::<{ ipv4::HEADER_LEN }>()?;
-    let (first, second, last) = words(header);
-    let sum = halves(first) + halves(second) + u64::from(last);
-    let total_len = (first >> 32) as usize & 0xffff;
-    let usual = first >> 56 == 0x45
-        && first & FRAGMENT == 0
-        && second >> 56 > 1
-        && checksum::fold(sum) == 0xffff
-        && total_len <= available;
-    if !usual {
-        return None;
-    }
-    let protocol = (second >> 48) as u8;
-    let (at, header_len) = transport(protocol)?;
-    let no_sum = protocol == protocol::UDP && field(bytes, ipv4::HEADER_LEN + at)? == 0;
-    let most = match first & DONT_FRAGMENT {
-        0 => relay.uncut6,
-        _ => relay.rules.mtu6,
+) -> Option<(First, Vaddr, Vaddr)> {
+    let head = packet.head();
+    let frame = head.first_chunk::<FRONT>()?;
+    let l4 = L3 + ipv4::HEADER_LEN;
+    let (ab, cd) = (be64(frame, L3), be64(frame, L3 + 8));
+    let to = Vaddr(be32(frame, L3 + ipv4::field::DESTINATION));
+    let protocol = (cd >> 48) as u8;
+    let payload = usize::from((ab >> 32) as u16).wrapping_sub(ipv4::HEADER_LEN);
+    let room = match ab & DONT_FRAGMENT {
+        0 => way.uncut,
+        _ => way.room,
     };
-    const GROWTH: usize = ipv6::HEADER_LEN - ipv4::HEADER_LEN;
-    let fits = total_len >= ipv4::HEADER_LEN + header_len
-        && total_len + GROWTH <= usize::from(most)
-        && bytes.len() >= ipv4::HEADER_LEN + at + 2;
-    (fits && !no_sum).then_some((Vaddr(second as u32), Vaddr(last)))
+    let usual = way.gate.admits::<L3, FRONT>(frame, meta)
+        && ab & FRAGMENT == 0
+        && cd >> 56 > 1
+        && payload >= plain::least(protocol)
+        && payload <= head.len() - l4
+        && payload <= room
+        && to != way.own
+        && to != way.broadcast
+        && packet.is_simple()
+        && checksum::fold(plain::sum(ab, cd, to.0)) == 0xffff
+        && has_usual_sum(frame, l4, protocol);
+    let first = way.set
+        | ab << 4 & way.keep
+        | (payload as u64) << 16
+        | u64::from(protocol) << 8
+        | (cd >> 56).wrapping_sub(1);
+    usual.then_some((First(first), Vaddr(cd as u32), to))
 }
 
-/// Writes the new headers of a packet that is plain.
+/// Writes the new headers of a packet that is plain; nothing of one that has no
+/// room has changed.
 #[inline(always)]
-pub(in super::super) fn write<P: Packet, const L3: usize>(
+fn write<P: Packet, const L3: usize>(
     packet: &mut P,
-    relay: &RelayRecord,
     hop: &Hop,
-    pair: &Pair6,
-) -> Result<Outcome, Exit> {
-    let bytes = packet.head().get(L3..).ok_or(Drop::HeadersSplit)?;
-    let header = bytes.first_chunk().ok_or(Drop::HeadersSplit)?;
-    let (first, second, _) = words(header);
-    let protocol = (second >> 48) as u8;
-    let (at, _) = transport(protocol).unwrap_or((udp::field::CHECKSUM, 0));
-    let old = field(bytes, ipv4::HEADER_LEN + at).ok_or(Drop::HeadersSplit)?;
-    let sum = adjusted(old, protocol, pair.delta);
-    let total_len = (first >> 32) as u16;
-    let class = relay.rules.traffic_class.of((first >> 48) as u8);
-    let new = 6 << 60
-        | u64::from(class) << 52
-        | u64::from(total_len - ipv4::HEADER_LEN as u16) << 16
-        | u64::from(protocol) << 8
-        | ((second >> 56) - 1);
-
-    packet.truncate(L3 + usize::from(total_len));
+    first: First,
+    (source, destination, parts): Ready<Halves>,
+) -> Option<()> {
     let front = hop.link_len() + ipv6::HEADER_LEN;
-    move_front(packet, front as isize - (L3 + ipv4::HEADER_LEN) as isize)?;
-    let frame = packet.head_mut();
-    let rest = hop.write_link(frame).ok_or(Drop::HeadersSplit)?;
-    let (header, payload) = rest
-        .split_first_chunk_mut::<{ ipv6::HEADER_LEN }>()
-        .ok_or(Drop::HeadersSplit)?;
-    let (source, destination) = (pair.source, pair.destination);
-    let words = [new, source.0, source.1, destination.0, destination.1];
-    for (eight, word) in header.as_chunks_mut().0.iter_mut().zip(words) {
+    let growth = front as isize - (L3 + ipv4::HEADER_LEN) as isize;
+    let len = front + usize::from(first.payload_len());
+    let frame = packet.reshape(growth, len).ok()?;
+    let (net, transport) = hop
+        .write_link(frame)?
+        .split_first_chunk_mut::<{ ipv6::HEADER_LEN }>()?;
+    plain::adjust(transport, first.protocol(), parts)?;
+    let words = [first.0, source.0, source.1, destination.0, destination.1];
+    for (eight, word) in net.as_chunks_mut().0.iter_mut().zip(words) {
         *eight = word.to_be_bytes();
     }
-    let place = payload.get_mut(at..).and_then(<[u8]>::first_chunk_mut);
-    *place.ok_or(Drop::HeadersSplit)? = sum.to_be_bytes();
-    Ok(sent(hop))
-}
-
-#[inline(always)]
-fn words(header: &[u8; ipv4::HEADER_LEN]) -> (u64, u64, u32) {
-    let (eights, rest) = header.as_chunks();
-    let [first, second] = [0, 1].map(|i| eights.get(i).map_or(0, |e| u64::from_be_bytes(*e)));
-    let last = rest
-        .first_chunk()
-        .map_or(0, |four| u32::from_be_bytes(*four));
-    (first, second, last)
+    Some(())
 }
