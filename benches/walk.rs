@@ -8,11 +8,14 @@
 //! table at the end gives TSC cycles per packet, median and minimum over many
 //! bursts.
 //!
-//! `WEFT_WALK_ROUNDS=outbound-1k:1000 walk` runs so many bursts of one case
-//! and nothing else, to count instructions with callgrind.
+//! `WEFT_WALK_ROUNDS=walk/outbound-1k:1000` runs so many bursts of one case and
+//! nothing else, to count instructions with callgrind: `scripts/test
+//! instructions` does.
 
 #[path = "../tests/walk/common/mod.rs"]
 mod common;
+#[path = "walk/count.rs"]
+mod count;
 #[path = "walk/relay.rs"]
 mod relay;
 
@@ -219,6 +222,7 @@ impl Source {
     }
 
     /// The next frame, into `slot`.
+    #[inline(never)]
     fn next(&mut self, slot: &mut Slot) {
         self.random = self
             .random
@@ -411,6 +415,7 @@ impl Pool for NoPool {
 }
 
 struct Rounds {
+    case: Case,
     worker: Worker<Belt, NoPool>,
     _tables: Tables,
 }
@@ -458,11 +463,13 @@ impl Rounds {
             Clock::tsc(2_000_000_000),
         );
         Rounds {
+            case,
             worker,
             _tables: tables,
         }
     }
 
+    #[inline(never)]
     fn round(&mut self) {
         assert_eq!(self.worker.round(), BURST);
     }
@@ -548,19 +555,10 @@ fn rounds(c: &mut Criterion) {
 
 criterion_group!(benches, walks, rounds);
 
-/// What callgrind is to count.
-fn count(name: &str, bursts: u32) {
-    let case = CASES.into_iter().find(|case| case.name == name);
-    let mut walk = Walk::new(case.expect("a case of the table"));
-    for _ in 0..bursts {
-        walk.burst(|| ());
-    }
-}
-
 fn main() {
     let asked = std::env::var("WEFT_WALK_ROUNDS").ok();
-    match asked.as_deref().and_then(|asked| asked.split_once(':')) {
-        Some((name, bursts)) => count(name, bursts.parse().expect("a number")),
+    match asked.as_deref() {
+        Some(asked) => count::count(asked),
         None => {
             benches();
             Criterion::default().configure_from_args().final_summary();

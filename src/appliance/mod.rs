@@ -15,6 +15,7 @@
 pub mod answer;
 pub mod compile;
 pub mod control;
+mod cycles;
 pub mod devices;
 #[cfg(feature = "dpdk")]
 mod dpdk;

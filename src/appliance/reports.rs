@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use crate::config::Config;
 use crate::control::plant::{Plant as PlantTrait, PlantError};
 use crate::control::proto::{
-    Counter, Explain, ExplainReport, NeighborReport, NeighborState, PlantStatus, PortReport,
-    RelayState, Seen, StatsReport, TraceStart,
+    Counter, CyclesReport, Explain, ExplainReport, NeighborReport, NeighborState, PlantStatus,
+    PortReport, RelayState, Seen, StatsReport, TraceStart,
 };
 use crate::control::store::Store;
 use crate::datapath::Drop;
@@ -67,6 +67,7 @@ impl PlantTrait for Plant {
     fn stats(&self) -> StatsReport {
         let mut counters = BTreeMap::new();
         self.worker_counters(&mut counters);
+        self.cycle_counters(&mut counters);
         self.port_counters(&mut counters);
         self.slow_counters(&mut counters);
         self.ipv4_counters(&mut counters);
@@ -76,6 +77,10 @@ impl PlantTrait for Plant {
             uptime_ms: self.now().0,
             counters,
         }
+    }
+
+    fn cycles(&self) -> CyclesReport {
+        self.cycles_report()
     }
 
     fn ports(&self) -> Vec<PortReport> {

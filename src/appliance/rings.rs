@@ -5,7 +5,7 @@
 //! that each tells now and then of its rings to other workers, of which
 //! control has no end.
 
-use crate::control::proto::Counter;
+use crate::control::proto::{Counter, Fill};
 use crate::datapath::wiring::ControlEnds;
 
 use super::reports::Counters;
@@ -79,6 +79,31 @@ impl Rings {
                 }
             }
         }
+    }
+
+    /// Fill and capacity of every ring there is.
+    pub(super) fn fills(&self) -> Vec<Fill> {
+        let kinds = [
+            ("protocol", &self.protocol),
+            ("notices", &self.notices),
+            ("from_control", &self.from_control),
+            ("trace", &self.trace),
+        ];
+        let named = kinds.map(|(name, ring)| (name.to_owned(), ring));
+        let handover = self.handover.iter().enumerate();
+        let handover = handover.map(|(to, ring)| (format!("to_worker{to}"), ring));
+        let mut fills = Vec::new();
+        for (name, ring) in named.into_iter().chain(handover) {
+            let places = ring.fill.iter().zip(&ring.capacity).enumerate();
+            let places = places.filter(|(_, (_, capacity))| **capacity > 0);
+            fills.extend(places.map(|(worker, (&used, &limit))| Fill {
+                name: format!("ring_{name}"),
+                worker: Some(worker as u32),
+                used,
+                limit,
+            }));
+        }
+        fills
     }
 
     /// Gauges of fill and capacity.
@@ -217,5 +242,15 @@ mod tests {
         let out = report(&one);
         assert_eq!(values(&out, "ring_protocol_fill"), [0]);
         assert!(!out.keys().any(|name| name.contains("to_worker")));
+        rings.look(&control);
+        let fills = rings.fills();
+        let fill = fills.iter().find(|fill| fill.name == "ring_to_worker1");
+        let fill = fill.map(|fill| (fill.worker, fill.used, fill.limit));
+        assert_eq!(fill, Some((Some(0), 5, 64)));
+        assert_eq!(
+            fills.len(),
+            10,
+            "four kinds of two workers, and one each way"
+        );
     }
 }

@@ -19,6 +19,7 @@ pub mod check;
 mod completions;
 mod config;
 mod ctl;
+mod cycles;
 pub mod docs;
 mod eam;
 mod events;

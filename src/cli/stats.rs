@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use serde::Serialize;
 
+use super::cycles;
 use super::failure::Failure;
 use super::output::{Context, Style, duration};
 use super::table::{Table, number, text};
@@ -17,7 +18,7 @@ pub(super) const DROP_PREFIX: &str = "drop_";
 
 /// Show the appliance's counters.
 #[derive(Debug, Args)]
-#[command(after_help = "Method: stats.get")]
+#[command(after_help = "Methods: stats.get, stats.cycles")]
 pub(super) struct Stats {
     /// Only drops: why packets were not carried.
     #[arg(long)]
@@ -31,6 +32,14 @@ pub(super) struct Stats {
     /// A column for each worker.
     #[arg(long)]
     workers: bool,
+    /// Where the workers' cycles go: stage by stage, from sampled rounds, with
+    /// burst sizes and the fill of tables and rings. Since the start, or with
+    /// --watch of each interval.
+    #[arg(long, conflicts_with_all = ["drops", "all", "explain", "workers"])]
+    cycles: bool,
+    /// With --cycles: only this worker.
+    #[arg(long, value_name = "N", requires = "cycles")]
+    worker: Option<u32>,
     /// Live table with rates, anew after so many seconds.
     #[arg(short, long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "1")]
     #[arg(value_parser = seconds)]
@@ -60,6 +69,14 @@ struct Sample {
 
 impl Stats {
     pub(super) fn run(self, context: &mut Context) -> Result<(), Failure> {
+        if self.cycles {
+            let asked = cycles::Asked {
+                worker: self.worker,
+                watch: self.watch,
+                count: self.count,
+            };
+            return cycles::run(&asked, context);
+        }
         let mut client = context.connect(Access::ReadOnly)?;
         let mut before: Option<StatsReport> = None;
         let mut left = self.count;

@@ -9,8 +9,8 @@ use crate::wire::address::Prefix4;
 use crate::wire::{Mac, Vni};
 
 use super::proto::{
-    Error, ErrorCode, Explain, ExplainReport, NeighborReport, PlantStatus, PortReport, RelayState,
-    Seen, StatsReport, TraceStart,
+    CyclesReport, Error, ErrorCode, Explain, ExplainReport, NeighborReport, PlantStatus,
+    PortReport, RelayState, Seen, StatsReport, TraceStart,
 };
 use super::store::Store;
 
@@ -68,6 +68,8 @@ pub trait Plant {
 
     fn status(&self) -> PlantStatus;
     fn stats(&self) -> StatsReport;
+    /// Where the workers' cycles go, and what is how full.
+    fn cycles(&self) -> CyclesReport;
     fn ports(&self) -> Vec<PortReport>;
     /// Neighbours as they live, static ones included.
     fn neighbors(&self) -> Vec<NeighborReport>;

@@ -6,6 +6,7 @@
 
 pub mod apply;
 pub mod change;
+pub mod cycles;
 pub mod event;
 pub mod report;
 
@@ -21,6 +22,7 @@ use crate::wire::address::Prefix4;
 
 pub use apply::*;
 pub use change::*;
+pub use cycles::*;
 pub use event::{Event, Topic};
 pub use report::*;
 
@@ -183,7 +185,7 @@ macro_rules! empty_requests {
     )*};
 }
 
-empty_requests! { RelayGet NeighborList PortList StatsGet StatusGet SyncCommit SyncAbort ConfigDump }
+empty_requests! { RelayGet NeighborList PortList StatsGet StatsCycles StatusGet SyncCommit SyncAbort ConfigDump }
 
 /// An empty reply.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -358,6 +360,7 @@ methods! {
     OutsiderList -> Page<Held<Outsider>>, "outsider.list", ReadOnly, "Lists outsiders, of one vnet or all.";
     PortList -> Ports, "port.list", ReadOnly, "Lists ports as they run.";
     StatsGet -> StatsReport, "stats.get", ReadOnly, "Shows every counter with its help, in total and by worker.";
+    StatsCycles -> CyclesReport, "stats.cycles", ReadOnly, "Shows where the workers' cycles go, how large their bursts are, and how full tables and rings.";
     StatusGet -> StatusReport, "status.get", ReadOnly, "Shows what runs: objects, clients, journal, data path.";
     Subscribe -> Subscribed, "subscribe", ReadOnly, "Asks for events of some topics.";
     Unsubscribe -> Subscribed, "unsubscribe", ReadOnly, "Ends events of some topics.";

@@ -5,6 +5,7 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::Drop;
+use super::cycles::Cycles;
 
 /// A counter with a single writer: a load and a store, no locked instruction.
 #[derive(Debug, Default)]
@@ -49,6 +50,7 @@ macro_rules! worker_counters {
             $($(#[doc = $help])+ pub $field: Counter,)*
             pub drops: [Counter; Drop::COUNT],
             pub ports: Vec<PortCounters>,
+            pub cycles: Cycles,
         }
 
         impl Counters {
@@ -57,6 +59,7 @@ macro_rules! worker_counters {
                     $($field: Counter::default(),)*
                     drops: std::array::from_fn(|_| Counter::default()),
                     ports: (0..ports).map(|_| PortCounters::default()).collect(),
+                    cycles: Cycles::default(),
                 }
             }
 

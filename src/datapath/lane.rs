@@ -14,6 +14,7 @@ use crate::packet::{Meta, Packet};
 use crate::port::{Burst, Pool, Port};
 
 use super::counters::Counters;
+use super::cycles::{Part, Stopwatch};
 use super::hold::Holds;
 use super::limit::{Limiter, RelayLimit};
 use super::plain::{self, Rest, Scratch};
@@ -46,16 +47,19 @@ pub(super) struct Lane<Io: Port, Po> {
 }
 
 impl<Io: Port, Po: Pool<Packet = Io::Packet>> Lane<Io, Po> {
-    pub(super) fn round(
+    /// `watch` is told of every part, and is `()` for nearly all rounds.
+    #[inline(always)]
+    pub(super) fn round<W: Stopwatch>(
         &mut self,
         cx: &Context<'_>,
         burst: &mut Burst<Io::Packet>,
         now: u64,
+        watch: &mut W,
     ) -> usize {
         let mut moved = 0;
         for port in 0..self.ports.len() {
             if self.ports[port].receives() {
-                moved += self.receive(cx, burst, port as u16, now);
+                moved += self.receive(cx, burst, port as u16, now, watch);
             }
         }
         moved += self.take_over();
@@ -63,22 +67,27 @@ impl<Io: Port, Po: Pool<Packet = Io::Packet>> Lane<Io, Po> {
         if !self.holds.is_empty() {
             self.retry(cx, now);
         }
+        watch.ended(Part::Round, 0);
         self.flush();
+        watch.ended(Part::Send, 0);
         moved
     }
 
     /// One burst of one port, through the walk its role asks for.
-    fn receive(
+    fn receive<W: Stopwatch>(
         &mut self,
         cx: &Context<'_>,
         burst: &mut Burst<Io::Packet>,
         port: u16,
         now: u64,
+        watch: &mut W,
     ) -> usize {
         let n = self.ports[usize::from(port)].rx_burst(burst);
         if n == 0 {
+            watch.ended(Part::Round, 0);
             return 0;
         }
+        self.counters.cycles.burst(n);
         let bytes: usize = burst.packets.iter().map(Packet::total_len).sum();
         for meta in &mut burst.metas {
             meta.port = port;
@@ -90,17 +99,20 @@ impl<Io: Port, Po: Pool<Packet = Io::Packet>> Lane<Io, Po> {
         if cx.topology.learning {
             self.learn(cx, burst, now);
         }
+        watch.ended(Part::Receive, n);
         if burst.unfinished {
             self.receive_unfinished(cx, burst, now);
+            watch.walked(n);
             return n;
         }
         let cx = &Context {
             fresh: self.fresh,
             ..*cx
         };
-        let results = self.walk_any(cx, burst, now);
+        let results = self.walk_any(cx, burst, now, watch);
         self.fresh.advance(n);
         self.finish(cx, burst, &results, now);
+        watch.ended(Part::Send, 0);
         n
     }
 
@@ -131,17 +143,20 @@ impl<Io: Port, Po: Pool<Packet = Io::Packet>> Lane<Io, Po> {
 
     /// The walk, seen by whoever watches.
     #[inline(always)]
-    pub(super) fn walk_any(
+    pub(super) fn walk_any<M: plain::Meter>(
         &mut self,
         cx: &Context<'_>,
         burst: &mut Burst<Io::Packet>,
         now: u64,
+        meter: &mut M,
     ) -> Results {
         if cx.topology.watch.is_empty() {
             let scratch = &mut self.scratch;
-            walk_plain(cx, &mut burst.packets, &burst.metas, scratch, &mut ())
+            walk_plain(cx, &mut burst.packets, &burst.metas, scratch, meter)
         } else {
-            self.walk_watched(cx, burst, now)
+            let results = self.walk_watched(cx, burst, now);
+            meter.walked(burst.packets.len());
+            results
         }
     }
 
@@ -218,6 +233,11 @@ impl<Io: Port, Po: Pool<Packet = Io::Packet>> Lane<Io, Po> {
         if self.pending[index].try_push(packet).is_err() {
             self.counters.count(Drop::TxFull);
         }
+    }
+
+    /// Packets that have left by a port or for another worker.
+    pub(super) fn sent(&self) -> u64 {
+        self.counters.tx.get() + self.counters.handed_over.get()
     }
 
     fn flush(&mut self) {
@@ -368,15 +388,20 @@ pub fn walk_plain<P: Packet, M: plain::Meter>(
             let rest = plain::outbound(cx, packets, metas, scratch, &mut results, meter);
             if !rest.is_empty() {
                 super::outbound(cx, packets, metas, rest, off, &mut results);
+                meter.walked(rest.len());
             }
         }
         Some((Role::Uplink, _)) => {
             let rest = plain::inbound(cx, packets, metas, scratch, &mut results, meter);
             if !rest.is_empty() {
                 super::inbound(cx, packets, metas, rest, off, &mut results);
+                meter.walked(rest.len());
             }
         }
-        _ => return walk(cx, packets, metas, off),
+        _ => {
+            results = walk(cx, packets, metas, off);
+            meter.walked(packets.len());
+        }
     }
     results
 }

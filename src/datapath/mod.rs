@@ -16,6 +16,7 @@ pub mod authorize;
 pub mod classify;
 pub mod counters;
 mod cut;
+pub mod cycles;
 pub mod drop;
 pub mod fragment;
 mod front;

@@ -38,6 +38,7 @@ use crate::mapping::{Participant, Reader, Subscriber};
 use crate::port::{Burst, Pool, Port};
 
 use super::counters::Counters;
+use super::cycles::Sampling;
 use super::hold::{HoldLimits, Holds};
 use super::lane::Lane;
 use super::limit::{Limiter, RelayLimit};
@@ -88,6 +89,7 @@ pub struct Worker<Io: Port, Po> {
     lane: Lane<Io, Po>,
     changes: Option<PortEnds<Io>>,
     burst: Burst<Io::Packet>,
+    sampling: Sampling,
     /// When the last round began, and whether it found packets.
     started: u64,
     busy: bool,
@@ -131,6 +133,7 @@ impl<Io: Port, Po: Pool<Packet = Io::Packet>> Worker<Io, Po> {
         let buckets = settings.nodes + 2 * slots;
         let limiter = |rate: u32| Limiter::new(buckets, rate, rate.max(BURST as u32), clock.hz());
         Worker {
+            sampling: Sampling::new(&clock, settings.index),
             lane: Lane {
                 pending,
                 holds: Holds::new(settings.holds),
@@ -196,7 +199,12 @@ impl<Io: Port, Po: Pool<Packet = Io::Packet>> Worker<Io, Po> {
             seconds: self.lane.clock.seconds(started),
             fresh: self.lane.fresh,
         };
-        let moved = self.lane.round(&cx, &mut self.burst, started);
+        let (lane, burst) = (&mut self.lane, &mut self.burst);
+        let moved = if self.sampling.is_due() {
+            self.sampling.round(lane, &cx, burst, started)
+        } else {
+            lane.round(&cx, burst, started, &mut ())
+        };
         self.view.participant.quiescent();
         let counters = &self.lane.counters;
         counters.rounds.add(1);

@@ -129,6 +129,78 @@ fn stats() {
     assert_eq!(names, ["drop_no_mapping", "drop_too_short"]);
 }
 
+/// Two workers, of which the second has done nothing yet.
+fn cycles() -> Value {
+    let worker = |n: u64, busy: u64| {
+        json!({
+            "worker": n, "rounds": 90, "busy_rounds": 30, "busy_cycles": busy * 900,
+            "idle_cycles": 1000 - busy * 900, "packets": busy * 9, "sampled": busy,
+            "interrupted": 0,
+            "stages": [
+                {"stage": "rx", "cycles": busy * 320, "packets": busy * 32},
+                {"stage": "round", "cycles": busy * 80, "packets": busy * 32},
+            ],
+            "bursts": [
+                {"from": 1, "to": 1, "count": busy}, {"from": 2, "to": 3, "count": busy * 3},
+            ],
+        })
+    };
+    json!({
+        "uptime_ms": 2000, "hz": 1000, "workers": [worker(0, 1), worker(1, 0)],
+        "fills": [
+            {"name": "mappings", "used": 1, "limit": 4},
+            {"name": "held", "worker": 1, "used": 0, "limit": 4096},
+        ],
+    })
+}
+
+#[test]
+fn stats_cycles() {
+    let appliance = Appliance::answering("stats.cycles", cycles());
+    assert_eq!(
+        appliance.weft("stats --cycles").ok().out,
+        "up 2.0 s; of the last 2.0 s:\n\
+         \n\
+         worker 0: busy 90.0 %; 9 packets, 100.0 cycles a packet while busy\n\
+         STAGE  PACKETS  CYCLES/PACKET    SHARE\n\
+         rx          32           10.0   80.0 %\n\
+         round       32            2.5   20.0 %\n\
+         all         32           12.5  100.0 %\n\
+         sampled: 1 rounds\n\
+         bursts: 4; of 1: 25.0 %; 2-3: 75.0 %\n\
+         \n\
+         worker 1: busy 0.0 %; 0 packets, - cycles a packet while busy\n\
+         STAGE  PACKETS  CYCLES/PACKET  SHARE\n\
+         rx           0              -      -\n\
+         round        0              -      -\n\
+         all          0              -      -\n\
+         sampled: 0 rounds\n\
+         bursts: 0; of 1: -; 2-3: -\n\
+         \n\
+         all workers: busy 45.0 %; 9 packets, 100.0 cycles a packet while busy\n\
+         STAGE  PACKETS  CYCLES/PACKET    SHARE\n\
+         rx          32           10.0   80.0 %\n\
+         round       32            2.5   20.0 %\n\
+         all         32           12.5  100.0 %\n\
+         sampled: 1 rounds\n\
+         bursts: 4; of 1: 25.0 %; 2-3: 75.0 %\n\
+         \n\
+         FILL      WORKER  USED  LIMIT   SHARE\n\
+         mappings       -     1      4  25.0 %\n\
+         held           1     0   4096   0.0 %\n"
+    );
+    let one = appliance
+        .weft("stats --cycles --worker 1 --json")
+        .ok()
+        .json();
+    assert_eq!(one[0]["over_ms"], json!(2000));
+    assert_eq!(one[0]["workers"].as_array().unwrap().len(), 1);
+    assert_eq!(one[0]["workers"][0]["worker"], json!(1));
+    assert_eq!(one[0]["fills"].as_array().unwrap().len(), 2);
+    let why = "weft: there is no worker 2; there are 2, from 0 on";
+    appliance.weft("stats --cycles --worker 2").failed(2, why);
+}
+
 #[test]
 fn explain() {
     let before =

@@ -280,6 +280,44 @@ fn tshark_reads_a_capture() {
 }
 
 #[test]
+fn stats_cycles_of_an_interval() {
+    let asked = AtomicU64::new(0);
+    let appliance = Appliance::new(move |_, _| {
+        let n = asked.fetch_add(1, Ordering::Relaxed);
+        vec![Say::Result(
+            json!({"uptime_ms": 1000 + n * 500, "hz": 1000, "fills": [], "workers": [{
+                "worker": 0, "rounds": 0, "busy_rounds": 0, "busy_cycles": 5000 + n * 300,
+                "idle_cycles": 7000 + n * 100, "packets": 100 + n * 30, "sampled": n,
+                "interrupted": 0, "bursts": [],
+                "stages": [{"stage": "rx", "cycles": 70 + n * 64, "packets": 7 + n * 32}],
+            }]}),
+        )]
+    });
+    let json = appliance
+        .weft("stats --cycles -w 0.1 -c 2 --json")
+        .ok()
+        .json();
+    for (n, shown) in json.iter().enumerate() {
+        let worker = &shown["workers"][0];
+        assert_eq!(shown["over_ms"], json!(500));
+        assert_eq!(shown["uptime_ms"], json!(1500 + n * 500));
+        assert_eq!(worker["busy_cycles"], json!(300));
+        assert_eq!(worker["idle_cycles"], json!(100));
+        assert_eq!(worker["packets"], json!(30));
+        assert_eq!(
+            worker["stages"][0],
+            json!({"stage": "rx", "cycles": 64, "packets": 32})
+        );
+    }
+    assert_eq!(json.len(), 2);
+    let text = appliance.weft("stats --cycles -w 0.1 -c 1").ok().out;
+    assert!(
+        text.contains("worker 0: busy 75.0 %; 30 packets, 10.0 cycles a packet"),
+        "{text}"
+    );
+}
+
+#[test]
 fn stats_watch_shows_rates() {
     let asked = AtomicU64::new(0);
     let appliance = Appliance::new(move |_, _| {

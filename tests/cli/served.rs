@@ -109,6 +109,11 @@ fn reading_commands_read() {
         "NAME  TOTAL  W0  W1\nrx        3   1   2\n"
     );
     assert_eq!(weft(&rig, "port list").ok().out.lines().count(), 1);
+    let cycles = weft(&rig, "stats --cycles").ok().out;
+    assert!(
+        cycles.contains("worker 0: busy 60.0 %; 6000 packets, 100.0 cycles"),
+        "{cycles}"
+    );
     let neighbors = weft(&rig, "neighbor list --json").ok().json();
     assert_eq!(neighbors[0]["state"], json!("permanent"));
     assert!(

@@ -203,6 +203,20 @@ impl Plant for TestPlant {
         }
     }
 
+    fn cycles(&self) -> CyclesReport {
+        CyclesReport {
+            uptime_ms: 1000,
+            hz: 1_000_000,
+            workers: vec![WorkerCycles {
+                busy_cycles: 600_000,
+                idle_cycles: 400_000,
+                packets: 6000,
+                ..WorkerCycles::default()
+            }],
+            fills: Vec::new(),
+        }
+    }
+
     fn ports(&self) -> Vec<PortReport> {
         Vec::new()
     }

@@ -74,6 +74,10 @@ impl Server {
                 let StatsGet {} = params(raw)?;
                 result::<StatsGet>(&plant.stats())
             }
+            Method::StatsCycles => {
+                let StatsCycles {} = params(raw)?;
+                result::<StatsCycles>(&plant.cycles())
+            }
             Method::StatusGet => {
                 let StatusGet {} = params(raw)?;
                 result::<StatusGet>(&self.status(store, plant))

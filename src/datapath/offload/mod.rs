@@ -86,7 +86,7 @@ impl<Io: Port, Po: Pool<Packet = Io::Packet>> Lane<Io, Po> {
             fresh: self.fresh,
             ..*cx
         };
-        let results = self.walk_any(cx, run, now);
+        let results = self.walk_any(cx, run, now, &mut ());
         self.fresh.advance(n);
         let metas = std::mem::take(&mut run.metas);
         for (i, (packet, meta)) in run.packets.drain(..).zip(metas).enumerate() {
@@ -178,7 +178,7 @@ impl<Io: Port, Po: Pool<Packet = Io::Packet>> Lane<Io, Po> {
         for packet in &mut ahead.packets {
             before_walk(packet, meta.offload);
         }
-        let result = self.walk_any(cx, &mut ahead, now).get(0);
+        let result = self.walk_any(cx, &mut ahead, now, &mut ()).get(0);
         self.fresh.advance(1);
         let first = ahead.packets.pop()?;
         let request = match result {

@@ -63,6 +63,11 @@ impl Rest {
     pub fn is_empty(self) -> bool {
         self.0 == 0
     }
+
+    #[inline(always)]
+    pub fn len(self) -> usize {
+        self.0.count_ones() as usize
+    }
 }
 
 /// What stage leaves to stage, packet by packet side by side. It is kept from
@@ -108,12 +113,18 @@ impl Default for Scratch {
 /// came so far.
 pub trait Meter {
     fn passed(&mut self, stage: Stage, packets: usize);
+
+    /// So many packets, not plain, have been through the walk.
+    fn walked(&mut self, packets: usize);
 }
 
 /// Nobody measures.
 impl Meter for () {
     #[inline(always)]
     fn passed(&mut self, _: Stage, _: usize) {}
+
+    #[inline(always)]
+    fn walked(&mut self, _: usize) {}
 }
 
 /// The bytes of an IPv4 frame up to the end of the shortest TCP header. A
