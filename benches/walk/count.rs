@@ -6,7 +6,7 @@
 //! of weft, and says what another compiler makes of such code.
 //!
 //! `scripts/lab/instructions.py` runs it and names the functions to be counted:
-//! `walk_plain`, [`Rounds::round`] without [`Source::next`], and [`floor`].
+//! `walk_plain`, [`Rounds::round`] without [`Source::next`], and [`least_work`].
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -77,7 +77,7 @@ fn floors(bursts: u32) {
     let mut slots: Vec<Slot> = (0..BURST).map(|_| Slot::new()).collect();
     for _ in 0..bursts {
         slots.iter_mut().for_each(|slot| source.next(slot));
-        assert_eq!(floor(&mut slots, &table), BURST);
+        assert_eq!(least_work(&mut slots, &table), BURST);
         black_box(&slots);
     }
 }
@@ -85,7 +85,7 @@ fn floors(bursts: u32) {
 /// One lookup, a header that is 20 bytes longer, the checksum. Returns how many
 /// were found.
 #[inline(never)]
-fn floor(slots: &mut [Slot], table: &[u64]) -> usize {
+fn least_work(slots: &mut [Slot], table: &[u64]) -> usize {
     let mut found = 0;
     for slot in slots {
         let start = usize::from(slot.start);
