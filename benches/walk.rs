@@ -555,7 +555,7 @@ fn rounds(c: &mut Criterion) {
 
 criterion_group!(benches, walks, rounds);
 
-fn main() {
+pub(crate) fn main() {
     let asked = std::env::var("WEFT_WALK_ROUNDS").ok();
     match asked.as_deref() {
         Some(asked) => count::count(asked),

@@ -1,7 +1,7 @@
 //! The relay's part of the walk: a peer behind the prefix, and hosts of which
 //! each has an explicit mapping.
 
-use crate::common::topology::{hop, port};
+use super::common::topology::{hop, port};
 use weft::datapath::topology::{PortNodes, RelayRecord, Topology};
 use weft::model::{Eam, IcmpRate, Role};
 use weft::siit::address_map::{AddressMap, AddressRules};

@@ -1,10 +1,11 @@
 """Counts the instructions that a packet costs, and holds them against a file.
 
-Cycles differ from minute to minute; instructions do not. The benchmark `walk` runs
-some cases under callgrind, twice each, shorter and longer: the difference is
-what bursts cost, without making tables and warming up. A case may differ from
-its figure in tests/instructions.toml by 3 % either way; one that got better is
-to be written down too, or it could get worse again unseen.
+Cycles differ from minute to minute; instructions do not. The example
+`instructions`, which is the benchmark `walk`, runs some cases under callgrind,
+twice each, shorter and longer: the difference is what bursts cost, without
+making tables and warming up. A case may differ from its figure in
+tests/instructions.toml by 3 % either way; one that got better is to be written
+down too, or it could get worse again unseen.
 
 Figures are those of one compiler. With another one, or on a processor without
 AVX2, what is held against the file is the ratio to `floor`, a loop in the same
@@ -59,14 +60,14 @@ def is_wide():
 
 
 def build(profile):
-    command = ["cargo", "build", "--locked", "--profile", profile, "--bench", "walk"]
+    command = ["cargo", "build", "--locked", "--profile", profile, "--example", "instructions"]
     command.append("--message-format=json-render-diagnostics")
     built = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
     for line in built.stdout.splitlines():
         message = json.loads(line)
-        if message.get("executable") and message["target"]["name"] == "walk":
+        if message.get("executable") and message["target"]["name"] == "instructions":
             return message["executable"]
-    raise RuntimeError("cargo names no benchmark `walk`")
+    raise RuntimeError("cargo names no example `instructions`")
 
 
 def run(program, asked, *under):

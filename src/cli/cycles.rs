@@ -97,8 +97,8 @@ fn show(
 /// A worker, or all of them.
 fn block(context: &mut Context, name: &str, worker: &WorkerCycles) -> Result<(), Failure> {
     let all = worker.busy_cycles + worker.idle_cycles;
-    let busy = percent(worker.busy_cycles, all);
-    let each = per(worker.busy_cycles, worker.packets);
+    let busy = or_dash(percent(worker.busy_cycles, all));
+    let each = or_dash(per(worker.busy_cycles, worker.packets));
     context.line("")?;
     context.line(format_args!(
         "{name}: busy {busy}; {} packets, {each} cycles a packet while busy",
@@ -141,8 +141,7 @@ fn bursts(worker: &WorkerCycles) -> String {
     let all: u64 = worker.bursts.iter().map(|bursts| bursts.count).sum();
     let mut line = format!("bursts: {all}");
     for bursts in &worker.bursts {
-        let share = percent(bursts.count, all);
-        let share = if share.is_empty() { "-" } else { &share };
+        let share = or_dash(percent(bursts.count, all));
         let _ = match bursts.from == bursts.to {
             true => write!(line, "; of {}: {share}", bursts.from),
             false => write!(line, "; {}-{}: {share}", bursts.from, bursts.to),
@@ -170,6 +169,15 @@ fn fills(context: &mut Context, fills: &[Fill]) -> Result<(), Failure> {
         ]);
     }
     table.write(context)
+}
+
+/// As tables show what is empty.
+fn or_dash(text: String) -> String {
+    if text.is_empty() {
+        "-".to_owned()
+    } else {
+        text
+    }
 }
 
 /// Empty where nothing was counted.
