@@ -20,6 +20,7 @@ pub(crate) trait Candidate {
 }
 
 /// Groups of 24 bits with longer routes in them.
+#[cfg(feature = "dpdk")]
 pub(crate) fn groups(routes: &[Route]) -> usize {
     let long = routes.iter().filter(|(prefix, _)| prefix.len > 24);
     let mut groups: Vec<u32> = long.map(|(prefix, _)| prefix.address.0 >> 8).collect();

@@ -41,6 +41,7 @@ const ASKED: usize = 1 << 13;
 
 struct Options {
     rounds: usize,
+    #[cfg_attr(not(feature = "dpdk"), allow(dead_code))]
     huge: bool,
     /// Under `cargo test`: that it works, not how fast.
     check: bool,
