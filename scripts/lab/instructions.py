@@ -12,8 +12,10 @@ AVX2, what is held against the file is the ratio to `floor`, a loop in the same
 benchmark without a line of weft; it may differ by 15 %.
 
 `unwatched/CASE` is `round/CASE` after somebody watched packets and went away: it
-must be the same to the instruction, but for chance in a thousand. Both walk
-without a tracer, so what watching costs when off is nothing.
+must be the same but for chance, within 2 %. The mapping table's hash has a seed
+of its own in each run, so more or fewer keys collide: 1 % of a figure or so.
+Both walk without a tracer, so what watching costs when off is nothing; a round
+that is watched takes twenty times as many instructions.
 
 python3 scripts/lab/instructions.py          compares
 python3 scripts/lab/instructions.py --bless  writes the figures down
@@ -36,7 +38,7 @@ BURST = 32
 BURSTS = (256, 1280)
 WITHIN = 0.03
 WITHIN_ELSEWHERE = 0.15
-WITHIN_UNWATCHED = 0.001
+WITHIN_UNWATCHED = 0.02
 # Functions at whose beginning and end counting goes on or off.
 ROUND = ("*Rounds*round*", "*Source*next*")
 COUNTED = {
