@@ -47,7 +47,11 @@ fn a_sampled_round_knows_which_packets_came_to_which_part() {
 #[test]
 fn packets_of_the_substrate_too() {
     let mut r = setup_r().start();
-    r.send(UPLINK, &g_to_a().to_r());
+    let Ip { payload, .. } = udp(G, A, (5000, 4000), &[0; 18]);
+    let (src, dst) = (saddr(&locator_s(), Z, G), saddr(&locator_r(), Z, A));
+    let mut packet = Ip6::new(src, dst, UDP, payload);
+    packet.label = label(64, true, 1);
+    r.send(UPLINK, &packet.to_r());
     r.workers[0].round();
     assert_eq!(r.drain(PORT_A).len(), 1);
     assert_eq!(packets(&r), [1, 1, 1, 1, 0, 1, 1]);
