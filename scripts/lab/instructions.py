@@ -36,6 +36,8 @@ FILE = os.path.join(ROOT, "tests", "instructions.toml")
 PROFILE = "e2e"
 BURST = 32
 BURSTS = (256, 1280)
+# Runs of each of them, of which the least counts.
+RUNS = 4
 WITHIN = 0.03
 WITHIN_ELSEWHERE = 0.15
 WITHIN_UNWATCHED = 0.02
@@ -97,12 +99,19 @@ def counted(program, case, bursts):
     return count
 
 
+def least(program, case, bursts):
+    """The least of some runs: each has another seed of the table's hash, and in
+    a few of a hundred the one address that all packets have in common is not
+    where it is looked for first."""
+    return min(counted(program, case, bursts) for _ in range(RUNS))
+
+
 def measure(program):
     """Instructions a packet, by case."""
     fewer, more = BURSTS
     figures = {}
     for case in run(program, "cases").stdout.split():
-        between = counted(program, case, more) - counted(program, case, fewer)
+        between = least(program, case, more) - least(program, case, fewer)
         figures[case] = between / (more - fewer) / BURST
     return figures
 
