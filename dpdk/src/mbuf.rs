@@ -234,14 +234,17 @@ impl Mbuf {
         }
     }
 
-    /// Moves the first byte of a [simple](Self::is_simple) packet outward by
-    /// `out`, or inward, and makes the packet `len` bytes long. Returns them.
+    /// Moves the packet's first byte outward by `out`, or inward, and makes the
+    /// packet `len` bytes long. Returns the bytes of the first segment.
     #[inline(always)]
     pub fn reshape(&mut self, out: isize, len: usize) -> Result<&mut [u8], NoRoom> {
+        if self.nb_segs() != 1 {
+            return self.reshape_segments(out, len);
+        }
         let off = self.headroom() as isize - out;
         let end = self.headroom() + self.len();
         // What is there ends where it ended, or before.
-        if off < 0 || off as usize + len > end || self.nb_segs() != 1 {
+        if off < 0 || off as usize + len > end {
             return Err(NoRoom);
         }
         // SAFETY: valid, owned, one segment; off is within the buffer, and
@@ -253,6 +256,24 @@ impl Mbuf {
             let start = field!(self.0, DPDK_SYS_MBUF_OFF_BUF_ADDR: *mut u8).offset(off);
             Ok(std::slice::from_raw_parts_mut(start, len))
         }
+    }
+
+    #[cold]
+    fn reshape_segments(&mut self, out: isize, len: usize) -> Result<&mut [u8], NoRoom> {
+        let now = self.pkt_len() as isize + out;
+        let excess = usize::try_from(now)
+            .ok()
+            .and_then(|now| now.checked_sub(len));
+        let excess = excess.ok_or(NoRoom)?;
+        if out >= 0 {
+            self.prepend(out as usize)?;
+        } else {
+            self.trim_front(out.unsigned_abs())?;
+        }
+        if excess > 0 {
+            self.trim_back(excess)?;
+        }
+        Ok(self.data_mut())
     }
 
     /// Bytes free before the first segment's data.

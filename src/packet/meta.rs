@@ -80,6 +80,12 @@ impl Offload {
         Offload(self.0 & !Offload::SIZE)
     }
 
+    /// The same packet in one segment.
+    #[must_use]
+    pub const fn in_one(self) -> Offload {
+        Offload(self.0 & !Offload::SCATTERED.0)
+    }
+
     /// The same packet with its checksum completed.
     #[must_use]
     pub const fn complete(self) -> Offload {

@@ -50,10 +50,9 @@ pub trait Packet: Sized {
     /// Whether a [simple](Self::is_simple) packet can grow so much at the front.
     fn has_headroom(&self, n: usize) -> bool;
 
-    /// Moves the first byte of a [simple](Self::is_simple) packet outward by
-    /// `out`, inward if that is negative, and sets the packet's length; new
-    /// bytes are undefined until written. The packet must be that long then.
-    /// Returns its bytes.
+    /// Moves the packet's first byte outward by `out`, inward if that is
+    /// negative, and sets the packet's length; new bytes are undefined until
+    /// written. The packet must be that long then. Returns the first segment.
     #[inline(always)]
     fn reshape(&mut self, out: isize, len: usize) -> Result<&mut [u8], NoRoom> {
         if out >= 0 {

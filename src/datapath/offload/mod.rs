@@ -28,6 +28,7 @@ mod sum;
 
 use std::num::NonZeroU16;
 
+use crate::model::Role;
 use crate::packet::{Meta, NoRoom, Offload, Packet, Request};
 use crate::port::{Burst, Capabilities, Pool, Port};
 
@@ -68,6 +69,15 @@ impl<Io: Port, Po: Pool<Packet = Io::Packet>> Lane<Io, Po> {
     ) {
         if meta.offload.is_partial() && packet.is_shared() {
             return self.counters.count(Drop::BufferShared);
+        }
+        // A relay's engine wants all headers in one piece, and its plain path
+        // more of them than there may be.
+        if meta.offload.is_scattered() && is_relay(cx, &meta) {
+            packet = match self.joined(packet) {
+                Ok(packet) => packet,
+                Err(why) => return self.counters.count(why),
+            };
+            meta.offload = meta.offload.in_one();
         }
         meta.offload = before_walk(&mut packet, meta.offload);
         if run.packets.is_full() {
@@ -363,6 +373,12 @@ impl<Io: Port, Po: Pool<Packet = Io::Packet>> Lane<Io, Po> {
         copied.map_err(|_| Drop::NoBuffer)?;
         Ok(copy)
     }
+}
+
+/// Whether a packet came in by a port of the relay.
+fn is_relay(cx: &Context<'_>, meta: &Meta) -> bool {
+    let port = cx.topology.port(meta.port);
+    port.is_some_and(|port| matches!(port.role, Role::Relay4 | Role::Relay6))
 }
 
 /// Makes a packet such that no stage need know of its checksum. What is not

@@ -232,8 +232,7 @@ fn examine<P: Packet, const L3: usize, const FRONT: usize>(
     packet: &P,
     meta: &Meta,
 ) -> Option<(First, Vaddr, Vaddr)> {
-    let head = packet.head();
-    let frame = head.first_chunk::<FRONT>()?;
+    let frame = packet.head().first_chunk::<FRONT>()?;
     let l4 = L3 + ipv4::HEADER_LEN;
     let (ab, cd) = (be64(frame, L3), be64(frame, L3 + 8));
     let to = Vaddr(be32(frame, L3 + ipv4::field::DESTINATION));
@@ -247,11 +246,11 @@ fn examine<P: Packet, const L3: usize, const FRONT: usize>(
         && ab & FRAGMENT == 0
         && cd >> 56 > 1
         && payload >= plain::least(protocol)
-        && payload <= head.len() - l4
+        && payload <= packet.total_len() - l4
         && payload <= room
         && to != way.own
         && to != way.broadcast
-        && packet.is_simple()
+        && !packet.is_shared()
         && checksum::fold(plain::sum(ab, cd, to.0)) == 0xffff
         && has_usual_sum(frame, l4, protocol);
     let first = way.set

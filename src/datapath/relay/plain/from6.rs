@@ -232,8 +232,7 @@ fn examine<P: Packet, const L3: usize, const FRONT: usize>(
     packet: &P,
     meta: &Meta,
 ) -> Option<(First, Halves, Halves)> {
-    let head = packet.head();
-    let frame = head.first_chunk::<FRONT>()?;
+    let frame = packet.head().first_chunk::<FRONT>()?;
     let l4 = L3 + ipv6::HEADER_LEN;
     let first = First(be64(frame, L3));
     let protocol = first.protocol();
@@ -243,9 +242,9 @@ fn examine<P: Packet, const L3: usize, const FRONT: usize>(
     let usual = way.gate.admits::<L3, FRONT>(frame, meta)
         && first.0 as u8 > 1
         && payload >= plain::least(protocol)
-        && payload <= head.len() - l4
+        && payload <= packet.total_len() - l4
         && payload <= way.room
-        && packet.is_simple()
+        && !packet.is_shared()
         && has_usual_sum(frame, l4, protocol)
         && !way.own.contains(&to);
     let halves = |at| (be64(frame, at), be64(frame, at + 8));
