@@ -12,7 +12,7 @@
 //!
 //! Most packets are *plain*: TCP or UDP with a checksum, whole, without options
 //! or extension headers, small enough and alive. While nobody watches, they are
-//! rewritten by the burst, in the passes of [`plain`]. All others go through
+//! rewritten by the burst, in the passes of `plain`. All others go through
 //! the stages one by one, and as a whole through the engine
 //! ([`rfc7915`](crate::siit::rfc7915)), which knows the rest of the RFCs; the
 //! two agree on plain packets, which a test holds them to.
