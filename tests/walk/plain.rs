@@ -420,6 +420,8 @@ fn usual_packets_are_plain() {
                 frame(&frames::tcp(A, G, ports, &[7; 9])),
                 frame(&frames::udp(A, C, ports, &[7; 1400])),
                 frame(&frames::tcp(A, C, ports, &[])),
+                frame(&frames::udp(A, G, ports, &[7; 4])),
+                frame(&frames::udp(A, C, ports, &[])),
                 frame(&unchecked),
             ];
             assert_eq!(both(&world, &sent).unwrap(), sent.len(), "{world:?}");
@@ -438,6 +440,7 @@ fn usual_packets_are_plain() {
             let came = [
                 came(frames::udp(G, A, ports, &[7; 30]), UDP),
                 came(frames::tcp(G, A, ports, &[7; 30]), TCP),
+                came(frames::udp(G, A, ports, &[]), UDP),
             ];
             assert_eq!(both(&world, &came).unwrap(), came.len(), "{world:?}");
         }

@@ -178,7 +178,7 @@ fn restore<P: Packet>(
     (key, i): (Key, usize),
 ) -> Option<u16> {
     let own = &cx.topology.plain().own;
-    let frame = packet.head_mut().first_chunk_mut::<IPV6_FRONT>()?;
+    let frame = packet.head().first_chunk::<IPV6_FRONT>()?;
     let (first, low) = (First(be64(frame, L3)), be64(frame, SOURCE + 8));
     let authentic = way.high == chunk(frame, SOURCE) && way.low == low & own.mask;
     let fits = receiver.key == key.number() && first.payload_len() <= receiver.room;
@@ -187,7 +187,8 @@ fn restore<P: Packet>(
     }
     if first.is_siit() {
         let parts = receiver.part + way.part;
-        plain::restore(&mut frame[L4..], first.protocol(), parts)?;
+        let transport = packet.head_mut().get_mut(L4..)?;
+        plain::restore(transport, first.protocol(), parts)?;
     }
     let len = L3 + ipv4::HEADER_LEN + usize::from(first.payload_len());
     let frame = packet.reshape(-(SHRINKING as isize), len).ok()?;

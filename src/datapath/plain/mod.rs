@@ -30,7 +30,7 @@ use super::BURST;
 use super::trace::Stage;
 use crate::mapping::{Found, HostIndex, Key, NodeIndex};
 use crate::siit::plain::First;
-use crate::wire::{ethernet, ipv4, tcp};
+use crate::wire::{ethernet, ipv4, udp};
 
 /// Which packets of a burst are not plain, a bit each.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -127,6 +127,6 @@ impl Meter for () {
     fn walked(&mut self, _: usize) {}
 }
 
-/// The bytes of an IPv4 frame up to the end of the shortest TCP header. A
-/// frame of UDP has as many on a wire, padding included.
-const IPV4_FRONT: usize = ethernet::HEADER_LEN + ipv4::HEADER_LEN + tcp::HEADER_LEN;
+/// The bytes of an IPv4 frame up to the end of the shortest transport header:
+/// what a stage reads at fixed places.
+const IPV4_FRONT: usize = ethernet::HEADER_LEN + ipv4::HEADER_LEN + udp::HEADER_LEN;

@@ -243,8 +243,8 @@ fn make_ready<P: Packet>(
     if !sender.siit {
         return Some(());
     }
-    let frame = packet.head_mut().first_chunk_mut::<IPV4_FRONT>()?;
-    plain::adjust(&mut frame[L4..], first.protocol(), sender.part + way.part)
+    let transport = packet.head_mut().get_mut(L4..)?;
+    plain::adjust(transport, first.protocol(), sender.part + way.part)
 }
 
 /// Writes link and IPv6 headers over packets to other hosts, from which on
