@@ -64,12 +64,14 @@ fn narrow<W: Work>(work: W) -> W::Done {
 #[inline(always)]
 pub fn is_wide() -> bool {
     // One load each; the standard library asks the processor once.
-    std::is_x86_feature_detected!("avx2")
+    std::is_x86_feature_detected!("avx")
+        && std::is_x86_feature_detected!("avx2")
         && std::is_x86_feature_detected!("bmi1")
         && std::is_x86_feature_detected!("bmi2")
         && std::is_x86_feature_detected!("fma")
         && std::is_x86_feature_detected!("lzcnt")
         && std::is_x86_feature_detected!("movbe")
+        && std::is_x86_feature_detected!("popcnt")
 }
 
 /// Whether this processor has what [`widest`] uses.

@@ -1,12 +1,6 @@
 //! Numbers at fixed places of a header that was checked to be there: an offset
 //! beyond the array does not pass the compiler's tests, and costs nothing.
 
-/// Two bytes in network order.
-#[inline(always)]
-pub fn be16<const N: usize>(bytes: &[u8; N], at: usize) -> u16 {
-    u16::from_be_bytes(chunk(bytes, at))
-}
-
 /// Four bytes in network order.
 #[inline(always)]
 pub fn be32<const N: usize>(bytes: &[u8; N], at: usize) -> u32 {
