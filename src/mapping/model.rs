@@ -219,7 +219,14 @@ proptest! {
         let mut found = vec![Found::NOTHING; keys.len()];
         reader.resolve_burst(&pin, &keys, &mut found);
         let found: Vec<_> = found.into_iter().map(Found::mapping).collect();
-        prop_assert_eq!(found, answers);
+        prop_assert_eq!(&found, &answers);
+        // Who leaves out where they were before learns where they are.
+        let mut reached = vec![Found::NOTHING; keys.len()];
+        reader.reach_burst(&pin, &keys, &mut reached);
+        for (reached, answer) in reached.into_iter().map(Found::mapping).zip(answers) {
+            let bare = |mapping: Mapping| (mapping.target, mapping.expires);
+            prop_assert_eq!(reached.map(bare), answer.map(bare));
+        }
     }
 }
 

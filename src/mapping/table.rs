@@ -154,9 +154,10 @@ impl Bucket {
         (equal(0) | equal(1) | equal(2)) & state
     }
 
-    /// One look, which is enough for nearly all keys.
+    /// One look, which is enough for nearly all keys. `WHOLE` says whether the
+    /// rare words are wanted too: they are not in this line.
     #[inline(always)]
-    pub(super) fn look(&self, key: u64) -> First {
+    pub(super) fn look<const WHOLE: bool>(&self, key: u64) -> First {
         // Acquire pairs with the release stores of `state` in `update`: a slot
         // that is used shows the key and the words it was filled with.
         let state = self.state.load(Ordering::Acquire);
@@ -178,7 +179,8 @@ impl Bucket {
         // published before this word is seen after it.
         fence(Ordering::Acquire);
         let again = self.state.load(Ordering::Relaxed);
-        if (again ^ state) | (state & (WRITING | RARE_MASK)) == 0 {
+        let unclear = if WHOLE { WRITING | RARE_MASK } else { WRITING };
+        if (again ^ state) | (state & unclear) == 0 {
             First::Hit(word)
         } else {
             First::Unclear

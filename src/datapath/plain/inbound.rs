@@ -50,7 +50,7 @@ pub fn inbound<P: Packet, M: Meter>(
     meter.passed(Stage::Classify, n);
     let ends = 2 * n;
     cx.mappings
-        .resolve_burst(cx.pin, &scratch.keys[..ends], &mut scratch.found[..ends]);
+        .reach_burst(cx.pin, &scratch.keys[..ends], &mut scratch.found[..ends]);
     meter.passed(Stage::Resolve, n);
     let deliver = Deliver {
         cx,

@@ -53,7 +53,7 @@ pub fn outbound<P: Packet, M: Meter>(
     let (mut rest, n) = widest(permit);
     meter.passed(Stage::Authorize, n);
     cx.mappings
-        .resolve_burst(cx.pin, &scratch.keys[..n], &mut scratch.found[..n]);
+        .reach_burst(cx.pin, &scratch.keys[..n], &mut scratch.found[..n]);
     meter.passed(Stage::Resolve, n);
     let tables = cx.topology.plain();
     let resolve = Resolve {
