@@ -1,0 +1,108 @@
+//! What workers leave to the control thread, and to whom it goes: one file for
+//! each kind of it.
+
+mod arp;
+mod icmp;
+mod misses;
+mod substrate;
+
+use crate::control::proto::Event;
+use crate::control::store::Store;
+use crate::datapath::wiring::{Notice, Punted};
+use crate::datapath::{Drop, Punt};
+use crate::node::arp::ArpIgnored;
+use crate::packet::Packet;
+
+use super::plant::Plant;
+
+/// Frames that control answers are copied out of their packets: it has time.
+const MOST: usize = 2048;
+
+/// What the slow path counts.
+#[derive(Debug)]
+pub struct SlowCounters {
+    pub arp_answered: u64,
+    pub arp_ignored: [u64; ArpIgnored::ALL.len()],
+    pub arp_asked: u64,
+    pub icmp_sent: u64,
+    pub substrate_errors: u64,
+    pub substrate_errors_ignored: u64,
+    pub misses: u64,
+    pub unsent: u64,
+}
+
+impl Default for SlowCounters {
+    fn default() -> Self {
+        SlowCounters {
+            arp_answered: 0,
+            arp_ignored: [0; ArpIgnored::ALL.len()],
+            arp_asked: 0,
+            icmp_sent: 0,
+            substrate_errors: 0,
+            substrate_errors_ignored: 0,
+            misses: 0,
+            unsent: 0,
+        }
+    }
+}
+
+/// Frames to send and events to tell, out of one slice of work.
+#[derive(Debug, Default)]
+pub struct Replies {
+    pub frames: Vec<(u16, Vec<u8>)>,
+    pub events: Vec<Event>,
+}
+
+impl Plant {
+    /// A packet of the protocol ring.
+    pub fn answer<P: Packet>(&mut self, punted: &Punted<P>, store: &Store, replies: &mut Replies) {
+        let mut bytes = [0; MOST];
+        let len = punted.packet.copy_out(0, &mut bytes);
+        let frame = &bytes[..len];
+        match punted.what {
+            Punt::Arp { node } => self.answer_arp(node, punted.port, frame, store, replies),
+            Punt::Substrate => {
+                let now = self.now();
+                // What has no effect is counted by the engine, by reason.
+                let _ = self.substrate.input(punted.port, frame, now);
+            }
+            Punt::SubstrateError => self.translate_error(frame, replies),
+            Punt::Relay => self.answer_for_relay(punted.port, frame),
+        }
+    }
+
+    /// A notice of the notice ring.
+    pub fn notice<P: Packet>(&mut self, notice: Notice<P>, store: &Store, replies: &mut Replies) {
+        match notice {
+            Notice::Miss {
+                why: Drop::NodeMacUnknown,
+                node: Some(node),
+                ..
+            } => {
+                self.ask_for_mac(node, replies);
+            }
+            Notice::Miss { key, node, .. } => self.tell_miss(key, node, store, replies),
+            Notice::NodeSeen { node, mac } => self.node_seen(node, mac, store, replies),
+            Notice::RelayRefused {
+                why,
+                reply,
+                port,
+                packet,
+            } => {
+                let mut bytes = [0; MOST];
+                let len = packet.copy_out(0, &mut bytes);
+                self.tell_sender((why, reply, port), &bytes[..len], replies);
+            }
+            Notice::Refused {
+                why,
+                node,
+                mtu,
+                packet,
+            } => {
+                let mut bytes = [0; MOST];
+                let len = packet.copy_out(0, &mut bytes);
+                self.tell_refused((why, mtu), node, &bytes[..len], replies);
+            }
+        }
+    }
+}
