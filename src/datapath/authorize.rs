@@ -10,6 +10,7 @@ use crate::model::Verify;
 use crate::wire::{Vni, ipv4};
 
 use super::classify::{Classified, Incoming};
+use super::misdirected::Way;
 use super::topology::{NodeRecord, VnetRecord};
 use super::{Context, Drop, Exit, Party};
 
@@ -23,6 +24,7 @@ pub struct Permitted<'t> {
     pub flow: u32,
     pub key: Key,
     pub ip: ipv4::Words,
+    pub way: Way,
 }
 
 /// A packet whose source is what it says.
@@ -55,6 +57,7 @@ pub fn to_send<'t>(cx: &Context<'t>, it: Classified<'t>) -> Result<Permitted<'t>
         // otherwise.
         key: Key::new(node.vni.0, ip.dst.0),
         ip: it.ip,
+        way: it.way,
     })
 }
 

@@ -6,8 +6,9 @@
 use crate::mapping::NodeIndex;
 use crate::packet::{Meta, Packet};
 use crate::siit;
-use crate::wire::{Mac, Saddr, Vaddr, Vni, ethernet, ipv4, ipv6, protocol};
+use crate::wire::{Mac, Saddr, Vni, ethernet, ipv4, ipv6, protocol};
 
+use super::misdirected::{self, Frame, Way};
 use super::parse::{FromNode, FromSubstrate, NodeNet, SubstrateNet};
 use super::topology::{NodeRecord, PortRecord};
 use super::{Context, Drop, Exit, Punt};
@@ -20,6 +21,7 @@ pub struct Classified<'t> {
     pub l3: u16,
     pub flow: u32,
     pub ip: ipv4::Words,
+    pub way: Way,
 }
 
 /// A substrate packet for the locator.
@@ -32,9 +34,10 @@ pub struct Incoming {
 }
 
 #[inline(always)]
-pub fn from_node<'t>(
+pub fn from_node<'t, P: Packet>(
     cx: &Context<'t>,
     (port, meta): (Option<&PortRecord>, &Meta),
+    packet: &P,
     it: FromNode,
 ) -> Result<Classified<'t>, Exit> {
     let port = port.ok_or(Drop::UnknownNode)?;
@@ -48,8 +51,16 @@ pub fn from_node<'t>(
     };
     let ip = words.header();
     let record = cx.topology.node(node).ok_or(Drop::UnknownNode)?;
+    let mut way = Way::Direct;
     if it.link.destination != record.neighbors.member(ip.dst) || ip.dst.is_multicast() {
-        return Err(misdirected(it.link.destination, ip.dst).into());
+        let frame = Frame {
+            node,
+            record,
+            destination: it.link.destination,
+            ip,
+            packet: packet.head().get(it.link.len..).unwrap_or(&[]),
+        };
+        way = misdirected::sort(cx, &frame)?;
     }
     if it.source_routed {
         return Err(Exit::Refuse {
@@ -64,6 +75,7 @@ pub fn from_node<'t>(
         l3: it.link.len as u16,
         flow,
         ip: words,
+        way,
     })
 }
 
@@ -76,18 +88,6 @@ pub fn tag(link: &ethernet::Header, meta: &Meta) -> Option<u16> {
         (tag, 0) => Some(tag.unwrap_or(0)),
         (None, taken_off) => Some(taken_off),
         (Some(_), _) => None,
-    }
-}
-
-/// Not for one node that could have the address.
-#[cold]
-fn misdirected(destination: Mac, dst: Vaddr) -> Drop {
-    if destination == Mac::BROADCAST {
-        Drop::Broadcast
-    } else if destination.is_group() || dst.is_multicast() {
-        Drop::Multicast
-    } else {
-        Drop::MacMismatch
     }
 }
 

@@ -9,6 +9,7 @@ use crate::siit::fragment::{Piece, Pieces, pieces};
 use crate::wire::ipv4;
 
 use super::authorize::Permitted;
+use super::misdirected::Way;
 use super::rewrite::{self, Cut};
 use super::{Context, Drop, Exit, Outcome};
 
@@ -79,6 +80,7 @@ impl<'a, P: Packet> Cutting<'a, P> {
             flow: self.cut.flow,
             key: self.cut.key,
             ip: piece.header.words(),
+            way: Way::Direct,
         };
         let host = topology.host(self.cut.host).ok_or(Drop::NoMapping)?;
         match rewrite::to_substrate(self.cx, &mut packet, &permitted, host) {

@@ -23,6 +23,7 @@ mod front;
 pub mod hold;
 mod lane;
 pub mod limit;
+pub mod misdirected;
 pub mod offload;
 pub mod outsider;
 pub mod parse;
@@ -33,6 +34,7 @@ pub mod relay;
 pub mod resolve;
 pub mod results;
 pub mod rewrite;
+pub mod segments;
 pub mod tell;
 pub mod topology;
 pub mod trace;
@@ -262,7 +264,7 @@ pub fn outbound<P: Packet, T: Tracer>(
                 tracer.see(
                     i,
                     Stage::Classify,
-                    classify::from_node(cx, (port, meta), it),
+                    classify::from_node(cx, (port, meta), packet, it),
                 )
             })
             .and_then(|it| tracer.see(i, Stage::Authorize, authorize::to_send(cx, it)));

@@ -12,6 +12,7 @@ use hashbrown::HashMap;
 
 use super::outsider::Outsiders;
 use super::plain;
+use super::segments::{IfaceRecord, RouterRecord, Segment, SubnetRecord};
 use super::watch::Filter;
 use crate::mapping::{HostIndex, NodeIndex};
 use crate::model::{Dscp, IcmpRate, Mode, Role, Verify};
@@ -45,6 +46,10 @@ pub struct Topology {
     /// A fixed value of the flow label's entropy, for byte-exact tests.
     pub entropy: Entropy,
     pub outsiders: Outsiders,
+    pub subnets: Vec<SubnetRecord>,
+    /// Interfaces of routers in subnets.
+    pub ifaces: Vec<IfaceRecord>,
+    pub routers: Vec<RouterRecord>,
     /// The SIIT relay, if the appliance is one.
     pub relay: Option<Box<RelayRecord>>,
 }
@@ -197,6 +202,7 @@ pub struct NodeRecord {
     /// Sum of locator and vni on the source side and of the vni on the
     /// destination side: what does not depend on the destination host.
     pub checksum_part: u16,
+    pub segment: Segment,
 }
 
 impl NodeRecord {

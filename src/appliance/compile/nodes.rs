@@ -1,5 +1,6 @@
 //! Records of the nodes and of their vnets.
 
+use crate::datapath::segments::Segment;
 use crate::datapath::topology::{NodeRecord, Topology, VnetRecord};
 use crate::mapping::NodeIndex;
 use crate::model;
@@ -34,6 +35,7 @@ pub(super) fn vacant_node() -> NodeRecord {
         saddr: [0; 16],
         neighbors: Family::new(Kind::Node, Vni(0)),
         checksum_part: 0,
+        segment: Segment::default(),
     }
 }
 
@@ -72,6 +74,7 @@ pub(super) fn add_node(
             saddr: site.layout.compose(&own, vni, Vaddr(0)),
             neighbors: Family::new(Kind::Node, vni),
             checksum_part: checksum::fold(source + far_vni),
+            segment: Segment::default(),
         };
     }
     topology.learning |= mac.is_none();

@@ -6,6 +6,7 @@
 //! S: uplink 0, G on 1, Y's node with G's address on 2
 //! ```
 
+use weft::datapath::segments::Segment;
 use weft::datapath::topology::{
     Entropy, Hop, HostRecord, NodeRecord, PATHS, PortNodes, PortRecord, Topology, VnetRecord,
 };
@@ -146,6 +147,7 @@ pub fn node(
         neighbors: Family::new(Kind::Node, vni),
         saddr: layout.compose(own, vni, Vaddr(0)),
         checksum_part: checksum::fold(layout.checksum_part(own, vni) + vni_alone),
+        segment: Segment::default(),
     }
 }
 

@@ -1,0 +1,55 @@
+//! Frames whose destination MAC is not that of the address they are for.
+//!
+//! Nearly all frames of nodes go to a neighbour and bear its virtual MAC; that
+//! is one comparison in [`classify`](super::classify). All others come here:
+//! each kind of MAC has a file of its own, which says whether such a frame goes
+//! on, and by which way.
+
+mod broadcast;
+mod group;
+mod neighbor;
+mod router;
+mod unknown;
+
+use crate::mapping::NodeIndex;
+use crate::wire::virtual_mac::{self, Kind};
+use crate::wire::{Mac, ipv4};
+
+use super::topology::NodeRecord;
+use super::{Context, Exit};
+
+/// How a packet leaves its node.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Way {
+    /// To a neighbour of its subnet.
+    Direct,
+}
+
+/// A frame that is not for one node that could have the address.
+#[derive(Clone, Copy, Debug)]
+pub struct Frame<'a> {
+    /// Who sent it.
+    pub node: NodeIndex,
+    pub record: &'a NodeRecord,
+    pub destination: Mac,
+    pub ip: ipv4::Header,
+    /// From its IPv4 header on, as far as it lies in the first segment.
+    pub packet: &'a [u8],
+}
+
+/// Sorts by what the MAC is.
+#[cold]
+#[inline(never)]
+pub(super) fn sort(cx: &Context<'_>, it: &Frame<'_>) -> Result<Way, Exit> {
+    if it.destination == Mac::BROADCAST {
+        return broadcast::decide(cx, it);
+    }
+    if it.destination.is_group() || it.ip.dst.is_multicast() {
+        return group::decide(cx, it);
+    }
+    match virtual_mac::recognise(it.destination, it.record.vni) {
+        Some((Kind::Router, address)) => router::decide(cx, it, address),
+        Some((Kind::Node, address)) => neighbor::decide(cx, it, address),
+        None => unknown::decide(cx, it),
+    }
+}
