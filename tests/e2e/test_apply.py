@@ -56,6 +56,7 @@ class Files:
 class Apply(Case):
     """What `weft apply` does to R while A and G talk."""
 
+    alone = True
     how = Plan()
 
     def setUp(self):

@@ -153,6 +153,7 @@ class Rows(unittest.TestCase):
 class Peers(unittest.TestCase):
     """The programs beside weft do their work, and leave nothing behind."""
 
+    alone = True
     def reading(self, name):
         before = self.left()
         with tempfile.TemporaryDirectory(prefix="weft-test.") as directory:

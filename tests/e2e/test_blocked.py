@@ -21,6 +21,7 @@ AGAIN = 6
 class Blocked(unittest.TestCase):
     """200,000 frames a second through one worker."""
 
+    alone = True
     def setUp(self):
         directory = tempfile.TemporaryDirectory(prefix="weft-blocked.")
         self.addCleanup(directory.cleanup)

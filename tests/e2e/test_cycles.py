@@ -11,6 +11,7 @@ from world import Plan
 class Cycles(Case):
     """Datagrams from A to G at a steady rate, through both appliances."""
 
+    alone = True
     how = Plan()
 
     def test_stages_add_up_to_what_the_worker_spent(self):

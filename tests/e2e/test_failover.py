@@ -11,6 +11,7 @@ from world import Plan
 class Failover(Case):
     """Within a second no flow goes to the failed one."""
 
+    alone = True
     how = Plan(routers=2)
 
     def setUp(self):

@@ -19,6 +19,7 @@ class Load(Case):
     own machine: senders, receivers and the client share two cores with both
     appliances."""
 
+    alone = True
     how = Plan(limits={"mappings": 1 << 21})
 
     def test_a_million_mappings_under_traffic(self):

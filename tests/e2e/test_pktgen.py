@@ -127,6 +127,7 @@ class Scripts(unittest.TestCase):
 class Crosscheck(unittest.TestCase):
     """A weft that gets the very captures, so that its counters are real."""
 
+    alone = True
     def setUp(self):
         self.directory = tempfile.mkdtemp(prefix="weft-test.")
         self.addCleanup(shutil.rmtree, self.directory)

@@ -62,6 +62,7 @@ class Garbage(RelayCase):
 class Changes(RelayCase):
     """`weft apply` with traffic in both directions."""
 
+    alone = True
     def test_twenty_changes_lose_nothing(self):
         there, back = both_ways(self.net)
         self.addCleanup(there.stop)
@@ -157,6 +158,7 @@ class Million(RelayCase):
     """A million explicit mappings, from a file and over the socket, while
     traffic flows."""
 
+    alone = True
     make = MillionWorld
 
     def timed(self, what, act):
