@@ -82,6 +82,8 @@ class Jobs:
             sys.stdout.write(line)
             sys.stdout.flush()
         with self.lock:
+            if self.stopped:
+                return False
             self.totals[1] += 1
         print(f"FAILED  {name}: its process ended", flush=True)
         return False
