@@ -4,10 +4,13 @@
 //! Doc comments here are the reference documentation of the keys.
 
 mod relay;
+mod segment;
 
 pub use relay::{
     ClassRule, Eam, Hairpin, IcmpRate, Outsider, Relay, RelaySide4, RelaySide6, UdpZero,
 };
+
+pub use segment::{Router, RouterInterface, Subnet, Vroute, VrouteAction};
 
 use std::fmt;
 use std::net::Ipv6Addr;

@@ -17,6 +17,8 @@ mod load;
 mod relay;
 #[path = "control/rig.rs"]
 mod rig;
+#[path = "control/segments.rs"]
+mod segments;
 #[path = "control/state.rs"]
 mod state;
 #[path = "control/sync.rs"]

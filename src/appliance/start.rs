@@ -391,6 +391,9 @@ fn store_limits(limits: &config::Limits) -> store::Limits {
         hosts: limits.hosts as usize,
         eams: limits.eams as usize,
         outsiders: limits.outsiders as usize,
+        subnets: limits.subnets as usize,
+        routers: limits.routers as usize,
+        vroutes: limits.vroutes as usize,
         ..store::Limits::default()
     }
 }

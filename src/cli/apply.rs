@@ -190,6 +190,7 @@ fn object_line(object: &Difference) -> String {
     let field = match kind {
         Kind::Mapping => "host",
         Kind::Eam => "ipv6",
+        Kind::Vroute => "via",
         _ => "",
     };
     let target = fields.iter().find(|change| change.field == field);

@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::failure::Failure;
 use super::output::Context;
 use super::pages::each_page;
-use crate::control::proto::{Access, ConfigDump, EamList, Held, MappingList};
+use crate::control::proto::{Access, ConfigDump, EamList, Held, MappingList, VrouteList};
 use crate::model;
 
 /// The running configuration.
@@ -17,10 +17,10 @@ pub(super) enum Config {
 
 /// Print the running state as loadable TOML.
 ///
-/// Mappings of vnets and of the relay come last, page by page. With --json the text is in `toml`,
-/// without the mappings, and `mappings` and `eams` say how many there are.
+/// Routes of virtual routers and mappings of vnets and of the relay come last, page by page. With --json the text is in `toml`,
+/// without these, and `vroutes`, `mappings` and `eams` say how many there are.
 #[derive(Debug, Args)]
-#[command(after_help = "Methods: config.dump, mapping.list, eam.list")]
+#[command(after_help = "Methods: config.dump, vroute.list, mapping.list, eam.list")]
 pub(super) struct Dump {
     /// Leave the mappings out.
     #[arg(long)]
@@ -39,6 +39,12 @@ struct Eams<'a> {
     eam: Vec<&'a model::Eam>,
 }
 
+/// The same of routes of virtual routers.
+#[derive(Serialize)]
+struct Vroutes<'a> {
+    vroute: Vec<&'a model::Vroute>,
+}
+
 impl Config {
     pub(super) fn run(self, context: &mut Context) -> Result<(), Failure> {
         let Config::Dump(dump) = self;
@@ -54,6 +60,12 @@ impl Dump {
             return context.json(&dump);
         }
         context.raw(dump.toml.as_bytes())?;
+        if dump.vroutes > 0 {
+            each_page(&mut client, VrouteList::default(), None, |page| {
+                let vroute = objects(&page);
+                context.raw(tables(page.is_empty(), &Vroutes { vroute })?.as_bytes())
+            })?;
+        }
         if !self.no_mappings && dump.mappings > 0 {
             each_page(&mut client, MappingList::default(), None, |page| {
                 let mapping = objects(&page);

@@ -37,6 +37,7 @@ mod pages;
 mod pcapng;
 mod relay;
 mod run;
+mod segment;
 mod stats;
 mod status;
 mod substrate;
@@ -102,6 +103,12 @@ enum Command {
     #[command(subcommand)]
     Outsider(outsider::Outsider),
     #[command(subcommand)]
+    Subnet(segment::Subnet),
+    #[command(subcommand)]
+    Router(segment::Router),
+    #[command(subcommand)]
+    Vroute(segment::Vroute),
+    #[command(subcommand)]
     Port(status::Port),
     Events(events::Events),
     Explain(explain::Explain),
@@ -144,6 +151,9 @@ fn dispatch(command: Command, context: &mut Context) -> Result<ExitCode, Failure
         Command::Relay(command) => command.run(context),
         Command::Eam(command) => command.run(context),
         Command::Outsider(command) => command.run(context),
+        Command::Subnet(command) => command.run(context),
+        Command::Router(command) => command.run(context),
+        Command::Vroute(command) => command.run(context),
         Command::Port(command) => command.run(context),
         Command::Events(command) => command.run(context),
         Command::Explain(command) => command.run(context),

@@ -9,7 +9,7 @@ use super::table::{Column, Table, number, text};
 use crate::control::client::{Client, ClientError};
 use crate::control::proto::{
     Access, Applied, BindingList, EamList, Held, HostList, Learned, MappingList, OutsiderList,
-    Page, Request, RouteList, VnetList,
+    Page, Request, RouteList, RouterList, SubnetList, VnetList, VrouteList,
 };
 use crate::model;
 
@@ -49,6 +49,9 @@ pages! {
     RouteList => model::Route;
     EamList => model::Eam;
     OutsiderList => model::Outsider;
+    SubnetList => model::Subnet;
+    RouterList => model::Router;
+    VrouteList => model::Vroute;
 }
 
 /// Asks for page after page and hands each over, up to `most` objects. True if

@@ -27,7 +27,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    Binding, Eam, Host, Mapping, Neighbor, Outsider, Port, Relay, Role, Route, Vnet,
+    Binding, Eam, Host, Mapping, Neighbor, Outsider, Port, Relay, Role, Route, Router, Subnet,
+    Vnet, Vroute,
 };
 use crate::wire::{Layout, Locator};
 
@@ -89,6 +90,15 @@ pub struct Config {
     /// Tenants' virtual networks.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub vnet: Vec<Vnet>,
+    /// Parts of vnets whose nodes are neighbours.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub subnet: Vec<Subnet>,
+    /// Virtual routers between subnets.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub router: Vec<Router>,
+    /// Routes of virtual routers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub vroute: Vec<Vroute>,
     /// Nodes on this host.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub binding: Vec<Binding>,

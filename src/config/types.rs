@@ -161,6 +161,15 @@ pub struct Limits {
     /// Outsiders.
     #[schemars(range(min = 0, max = 65536))]
     pub outsiders: u32,
+    /// Subnets of vnets.
+    #[schemars(range(min = 0, max = 1048576))]
+    pub subnets: u32,
+    /// Virtual routers, those of the vnets not counted.
+    #[schemars(range(min = 0, max = 65536))]
+    pub routers: u32,
+    /// Routes of virtual routers.
+    #[schemars(range(min = 0, max = 4194304))]
+    pub vroutes: u32,
     /// Packets held for one unresolved destination.
     #[schemars(range(min = 0, max = 1024))]
     pub holds_per_destination: u32,
@@ -202,6 +211,9 @@ impl Default for Limits {
             hosts: 4096,
             eams: 1 << 20,
             outsiders: 4096,
+            subnets: 4096,
+            routers: 4096,
+            vroutes: 1 << 18,
             holds_per_destination: 8,
             holds_per_node: 256,
             holds: 4096,

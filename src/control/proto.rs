@@ -17,7 +17,9 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::model::{Binding, Eam, Host, Mapping, Origin, Outsider, Route, Vnet};
+use crate::model::{
+    Binding, Eam, Host, Mapping, Origin, Outsider, Route, Router, Subnet, Vnet, Vroute,
+};
 use crate::wire::address::Prefix4;
 
 pub use apply::*;
@@ -56,11 +58,14 @@ impl fmt::Display for Access {
     }
 }
 
-/// Kinds of objects, as `sync.begin` names them.
+/// Kinds of objects, as `sync.begin` names them. In this order they can be set:
+/// what is referred to comes before what refers to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
     Vnet,
+    Subnet,
+    Router,
     Host,
     Binding,
     Mapping,
@@ -69,11 +74,14 @@ pub enum Kind {
     Relay,
     Eam,
     Outsider,
+    Vroute,
 }
 
 impl Kind {
-    pub const ALL: [Kind; 9] = [
+    pub const ALL: [Kind; 12] = [
         Kind::Vnet,
+        Kind::Subnet,
+        Kind::Router,
         Kind::Host,
         Kind::Binding,
         Kind::Mapping,
@@ -82,6 +90,7 @@ impl Kind {
         Kind::Relay,
         Kind::Eam,
         Kind::Outsider,
+        Kind::Vroute,
     ];
 }
 
@@ -89,6 +98,8 @@ impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Kind::Vnet => "vnet",
+            Kind::Subnet => "subnet",
+            Kind::Router => "router",
             Kind::Host => "host",
             Kind::Binding => "binding",
             Kind::Mapping => "mapping",
@@ -97,6 +108,7 @@ impl fmt::Display for Kind {
             Kind::Relay => "relay",
             Kind::Eam => "eam",
             Kind::Outsider => "outsider",
+            Kind::Vroute => "vroute",
         })
     }
 }
@@ -156,13 +168,13 @@ pub struct Limits {
 
 /// Asks for a page of a list.
 macro_rules! lists {
-    ($($name:ident $(($vnet:ident))?;)*) => {$(
+    ($($name:ident $(($of:ident))?;)*) => {$(
         #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
         #[serde(deny_unknown_fields)]
         pub struct $name {
-            /// Only objects of this vnet.
+            /// Only objects of this vnet, or router.
             $(#[serde(default, skip_serializing_if = "Option::is_none")]
-            pub $vnet: Option<String>,)?
+            pub $of: Option<String>,)?
             /// `next` of the page before; absent for the first page.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             pub cursor: Option<String>,
@@ -175,6 +187,7 @@ macro_rules! lists {
 
 lists! {
     VnetList; HostList; BindingList(vnet); MappingList(vnet); RouteList; EamList; OutsiderList(vnet);
+    SubnetList(vnet); RouterList(vnet); VrouteList(router);
 }
 
 macro_rules! empty_requests {
@@ -358,6 +371,15 @@ methods! {
     OutsiderSet -> Applied, "outsider.set", ReadWrite, "Adds or replaces an outsider.";
     OutsiderRemove -> Applied, "outsider.remove", ReadWrite, "Removes an outsider.";
     OutsiderList -> Page<Held<Outsider>>, "outsider.list", ReadOnly, "Lists outsiders, of one vnet or all.";
+    SubnetSet -> Applied, "subnet.set", ReadWrite, "Adds or replaces a subnet.";
+    SubnetRemove -> Applied, "subnet.remove", ReadWrite, "Removes a subnet that nothing refers to.";
+    SubnetList -> Page<Held<Subnet>>, "subnet.list", ReadOnly, "Lists subnets, of one vnet or all.";
+    RouterSet -> Applied, "router.set", ReadWrite, "Adds or replaces a virtual router.";
+    RouterRemove -> Applied, "router.remove", ReadWrite, "Removes a virtual router that has no routes.";
+    RouterList -> Page<Held<Router>>, "router.list", ReadOnly, "Lists virtual routers, of one vnet or all.";
+    VrouteSet -> Applied, "vroute.set", ReadWrite, "Adds or replaces a route of a virtual router.";
+    VrouteRemove -> Applied, "vroute.remove", ReadWrite, "Removes a route of a virtual router.";
+    VrouteList -> Page<Held<Vroute>>, "vroute.list", ReadOnly, "Lists routes of virtual routers, of one or all.";
     PortList -> Ports, "port.list", ReadOnly, "Lists ports as they run.";
     StatsGet -> StatsReport, "stats.get", ReadOnly, "Shows every counter with its help, in total and by worker.";
     StatsCycles -> CyclesReport, "stats.cycles", ReadOnly, "Shows where the workers' cycles go, how large their bursts are, and how full tables and rings.";

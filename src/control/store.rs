@@ -15,6 +15,8 @@ mod check;
 mod check_host;
 mod check_outsider;
 mod check_relay;
+mod check_router;
+mod check_subnet;
 mod check_vnet;
 mod diff;
 mod dump;
@@ -25,6 +27,7 @@ pub mod mappings;
 pub mod objects;
 mod record;
 mod replace;
+mod segments;
 mod stage;
 pub mod sync;
 mod translate;
@@ -37,7 +40,9 @@ use hashbrown::HashMap;
 use super::plant::{Plant, PlantError};
 use super::proto::{Applied, Change, Error, Kind};
 use crate::config::Config;
-use crate::model::{Binding, Host, Neighbor, Origin, Outsider, Port, Relay, Route, Vnet};
+use crate::model::{
+    Binding, Host, Neighbor, Origin, Outsider, Port, Relay, Route, Router, Subnet, Vnet, Vroute,
+};
 use crate::siit::rfc7757::Eams;
 use crate::wire::address::Prefix4;
 use crate::wire::{Layout, Locator, Prefix6, Vni};
@@ -60,6 +65,9 @@ pub struct Limits {
     pub mappings: usize,
     pub eams: usize,
     pub outsiders: usize,
+    pub subnets: usize,
+    pub routers: usize,
+    pub vroutes: usize,
     pub tombstones: usize,
     /// Seconds a tombstone is kept.
     pub tombstone_seconds: u32,
@@ -76,6 +84,9 @@ impl Default for Limits {
             mappings: 4 << 20,
             eams: 1 << 20,
             outsiders: 4096,
+            subnets: 4096,
+            routers: 4096,
+            vroutes: 1 << 18,
             tombstones: 1 << 18,
             tombstone_seconds: 60,
         }
@@ -125,6 +136,9 @@ pub struct Store {
     /// One at most.
     pub(crate) relays: Objects<Relay>,
     pub(crate) outsiders: Objects<Outsider>,
+    pub(crate) subnets: Objects<Subnet>,
+    pub(crate) routers: Objects<Router>,
+    pub(crate) vroutes: Objects<Vroute>,
     pub(crate) eams: HeldEams,
     pub(crate) mappings: Mappings,
     indices: Indices,
@@ -159,6 +173,9 @@ pub(crate) struct Indices {
     outsider: HashMap<String, HashMap<Prefix4, String>>,
     /// Outsiders by vnet and what they are.
     system: HashMap<(String, Prefix6), String>,
+    /// Second addresses of nodes: prefixes of one address behind bindings.
+    second: HashMap<(String, u32), String>,
+    segments: segments::Segments,
 }
 
 /// What was there before a change, and what came of it.
@@ -199,6 +216,9 @@ enum ObjectUndo {
     Neighbor(String, Option<Box<Entry<Neighbor>>>),
     Relay(String, Option<Box<Entry<Relay>>>),
     Outsider(String, Option<Box<Entry<Outsider>>>),
+    Subnet(String, Option<Box<Entry<Subnet>>>),
+    Router(String, Option<Box<Entry<Router>>>),
+    Vroute(String, Option<Box<Entry<Vroute>>>),
 }
 
 impl Store {
@@ -214,6 +234,9 @@ impl Store {
             neighbors: Objects::new(),
             relays: Objects::new(),
             outsiders: Objects::new(),
+            subnets: Objects::new(),
+            routers: Objects::new(),
+            vroutes: Objects::new(),
             eams,
             mappings: Mappings::default(),
             indices: Indices::default(),
@@ -249,6 +272,10 @@ impl Store {
                     _ => error.within("params").within(&format!("changes[{i}]")),
                 });
             }
+        }
+        if let Err(error) = self.check_segments(&transaction) {
+            self.roll_back(&mut transaction);
+            return Err(error);
         }
         self.watch_pool();
         match self.push(plant, &transaction) {

@@ -270,3 +270,66 @@ fn neighbors() {
          wan1  fe80::3  -                  failed             -  learned",
     );
 }
+
+#[test]
+fn subnets_and_virtual_routers() {
+    let web = json!({"name": "web", "vnet": "Z", "prefix": "10.0.1.0/24", "gateway": "10.0.1.1"});
+    change(
+        "subnet add web --vnet Z --prefix 10.0.1.0/24 --gateway 10.0.1.1",
+        "subnet.set",
+        json!({ "subnet": web }),
+    );
+    change("subnet remove web", "subnet.remove", json!({"name": "web"}));
+    let held = |object: Value| json!({"object": object, "origin": "file", "revision": 0});
+    case(
+        "subnet list --vnet Z",
+        "subnet.list",
+        json!({"vnet": "Z"}),
+        json!({"items": [held(web)]}),
+        "NAME  VNET  PREFIX       GATEWAY   REVISION  ORIGIN
+         web   Z     10.0.1.0/24  10.0.1.1         -  file",
+    );
+    let r1 = json!({"name": "r1", "vnet": "Z", "interfaces": [
+        {"subnet": "web", "address": "10.0.1.1"}, {"subnet": "link", "address": "10.0.255.1"},
+    ]});
+    change(
+        "router add r1 --vnet Z --interface web=10.0.1.1 --interface link=10.0.255.1",
+        "router.set",
+        json!({ "router": r1 }),
+    );
+    change("router remove r1", "router.remove", json!({"name": "r1"}));
+    case(
+        "router show r1",
+        "router.list",
+        json!({}),
+        json!({"items": [held(r1)]}),
+        "NAME  VNET  INTERFACES                    REVISION  ORIGIN
+         r1    Z     web=10.0.1.1,link=10.0.255.1         -  file",
+    );
+    let via = json!({"router": "r1", "prefix": "10.0.2.0/24", "via": "10.0.255.2"});
+    let none = json!({"router": "r1", "prefix": "0.0.0.0/0", "action": "blackhole"});
+    change(
+        "vroute add r1 10.0.2.0/24 --via 10.0.255.2",
+        "vroute.set",
+        json!({ "vroute": via }),
+    );
+    change(
+        "vroute add r1 0.0.0.0/0 --action blackhole",
+        "vroute.set",
+        json!({ "vroute": none }),
+    );
+    change(
+        "vroute remove r1 10.0.2.0/24 --revision 4",
+        "vroute.remove",
+        json!({"router": "r1", "prefix": "10.0.2.0/24", "revision": 4}),
+    );
+    case(
+        "vroute list --router r1",
+        "vroute.list",
+        json!({"router": "r1"}),
+        json!({"items": [held(none), held(via)]}),
+        "ROUTER  PREFIX       NEXT-HOP    REVISION  ORIGIN
+         r1      0.0.0.0/0    blackhole          -  file
+         r1      10.0.2.0/24  10.0.255.2         -  file",
+    );
+}

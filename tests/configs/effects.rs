@@ -7,7 +7,7 @@ use weft::config;
 const EFFECTS: &[(&str, &str, &[&str])] = &[
     (
         "top",
-        "src/appliance/compile.rs",
+        "src/appliance/compile/mod.rs",
         &["config.layout", "config.locator", "config.mtu"],
     ),
     ("top", "src/config/mod.rs", &["self.name"]),
@@ -59,6 +59,9 @@ const EFFECTS: &[(&str, &str, &[&str])] = &[
             "limits.hosts",
             "limits.eams",
             "limits.outsiders",
+            "limits.subnets",
+            "limits.routers",
+            "limits.vroutes",
             "limits.holds_per_destination",
             "limits.holds_per_node",
             "limits.holds",
@@ -97,7 +100,7 @@ const EFFECTS: &[(&str, &str, &[&str])] = &[
     ),
     (
         "port",
-        "src/appliance/compile.rs",
+        "src/appliance/compile/ports.rs",
         &[
             "port.config.name",
             "port.config.vlan",
@@ -109,7 +112,7 @@ const EFFECTS: &[(&str, &str, &[&str])] = &[
     ("port", "src/config/mod.rs", &["port.worker"]),
     (
         "vnet",
-        "src/appliance/compile.rs",
+        "src/appliance/compile/nodes.rs",
         &[
             "vnet.name",
             "vnet.vni",
@@ -120,12 +123,12 @@ const EFFECTS: &[(&str, &str, &[&str])] = &[
             "vnet.mtu",
         ],
     ),
+    ("binding", "src/appliance/compile/mod.rs", &["binding.vnet"]),
     (
         "binding",
-        "src/appliance/compile.rs",
+        "src/appliance/compile/nodes.rs",
         &[
             "binding.name",
-            "binding.vnet",
             "binding.address",
             "binding.prefixes",
             "binding.port",
@@ -135,7 +138,7 @@ const EFFECTS: &[(&str, &str, &[&str])] = &[
     ),
     (
         "host",
-        "src/appliance/compile.rs",
+        "src/appliance/compile/hosts.rs",
         &["host.name", "host.locator"],
     ),
     (
@@ -228,6 +231,36 @@ const EFFECTS: &[(&str, &str, &[&str])] = &[
             "outsider.address",
             "outsider.ipv6",
             "outsider.nodes",
+        ],
+    ),
+    (
+        "subnet",
+        "src/config/check/segment.rs",
+        &[
+            "subnet.name",
+            "subnet.vnet",
+            "subnet.prefix",
+            "subnet.gateway",
+        ],
+    ),
+    (
+        "router",
+        "src/config/check/segment.rs",
+        &["router.name", "router.vnet", "router.interfaces"],
+    ),
+    (
+        "interfaces",
+        "src/config/check/segment.rs",
+        &["interface.subnet", "interface.address"],
+    ),
+    (
+        "vroute",
+        "src/config/check/segment.rs",
+        &[
+            "vroute.router",
+            "vroute.prefix",
+            "vroute.via",
+            "vroute.action",
         ],
     ),
 ];

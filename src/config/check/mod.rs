@@ -14,6 +14,7 @@ mod eam;
 mod outsider;
 mod port;
 mod relay;
+mod segment;
 mod settings;
 mod substrate;
 mod tenant;
@@ -24,13 +25,15 @@ use std::hash::Hash;
 
 use super::load::bounds;
 use super::{Config, Problem};
-use crate::model::{Binding, Host, Port, Vnet};
-use crate::wire::{Layout, Locator, Prefix6};
+use crate::model::{Binding, Host, Port, Router, Subnet, Vnet};
+use crate::wire::address::Prefix4;
+use crate::wire::{Layout, Locator, Prefix6, Vaddr};
 
 pub use eam::{EamFault, eam, eam_fault};
 pub use outsider::outsider;
 pub use port::port;
 pub use relay::relay;
+pub use segment::{address_in, alone, placed, router, subnet, vnet_of_router, vroute};
 pub use substrate::{host, neighbor, route};
 pub use tenant::{binding, mapping, vnet};
 
@@ -84,6 +87,12 @@ pub trait Objects {
     fn vnet(&self, name: &str) -> Option<&Vnet>;
     fn host(&self, name: &str) -> Option<&Host>;
     fn binding(&self, name: &str) -> Option<&Binding>;
+    fn subnet(&self, name: &str) -> Option<&Subnet>;
+    /// Subnets of a vnet that overlap a prefix.
+    fn subnets_over(&self, vnet: &str, prefix: Prefix4) -> impl Iterator<Item = &Subnet>;
+    fn router(&self, name: &str) -> Option<&Router>;
+    /// A router that has an address; not the vnet's own.
+    fn router_at(&self, vnet: &str, address: Vaddr) -> Option<&Router>;
     /// A host whose locator overlaps a prefix.
     fn host_over(&self, prefix: &Prefix6) -> Option<&Host>;
     /// All ports: there are few.
@@ -92,6 +101,8 @@ pub trait Objects {
     fn vnet_names(&self) -> impl Iterator<Item = &str>;
     fn host_names(&self) -> impl Iterator<Item = &str>;
     fn binding_names(&self) -> impl Iterator<Item = &str>;
+    fn subnet_names(&self) -> impl Iterator<Item = &str>;
+    fn router_names(&self) -> impl Iterator<Item = &str>;
 }
 
 /// Where an object is: `binding[2]`, or a name of the caller's own. Becomes
@@ -142,6 +153,7 @@ pub fn check(config: &Config) -> Findings {
     relay::check(config, &index, &mut out);
     eam::check(config, &mut out);
     outsider::check(config, &index, &held, &mut out);
+    segment::check(config, &index, &held, &mut out);
     out
 }
 
@@ -154,6 +166,11 @@ struct Index<'a> {
     hosts: HashMap<&'a str, &'a Host>,
     bindings: HashMap<&'a str, &'a Binding>,
     locators: BTreeMap<u128, &'a Host>,
+    subnets: HashMap<&'a str, &'a Subnet>,
+    routers: HashMap<&'a str, &'a Router>,
+    /// Subnets by vnet and first address: of two that overlap the first.
+    grounds: HashMap<&'a str, BTreeMap<u32, &'a Subnet>>,
+    interfaces: HashMap<(&'a str, Vaddr), &'a Router>,
 }
 
 impl<'a> Index<'a> {
@@ -172,8 +189,33 @@ impl<'a> Index<'a> {
                 .iter()
                 .map(|host| (host.locator.bits(), host))
                 .collect(),
+            subnets: by_name(&config.subnet, |subnet| &subnet.name),
+            routers: by_name(&config.router, |router| &router.name),
+            grounds: grounds(config),
+            interfaces: interfaces(config),
         }
     }
+}
+
+fn grounds(config: &Config) -> HashMap<&str, BTreeMap<u32, &Subnet>> {
+    let mut grounds: HashMap<&str, BTreeMap<u32, &Subnet>> = HashMap::new();
+    for subnet in &config.subnet {
+        let of_vnet = grounds.entry(&subnet.vnet).or_default();
+        let mut over = over(of_vnet, subnet.prefix, |subnet| subnet.prefix);
+        if over.next().is_none() {
+            drop(over);
+            of_vnet.insert(subnet.prefix.address.0, subnet);
+        }
+    }
+    grounds
+}
+
+fn interfaces(config: &Config) -> HashMap<(&str, Vaddr), &Router> {
+    let all = config.router.iter().rev().flat_map(|router| {
+        let addresses = router.interfaces.iter().map(|one| one.address);
+        addresses.map(move |address| ((router.vnet.as_str(), address), router))
+    });
+    all.collect()
 }
 
 impl Objects for Index<'_> {
@@ -203,6 +245,23 @@ impl Objects for Index<'_> {
         self.bindings.get(name).copied()
     }
 
+    fn subnet(&self, name: &str) -> Option<&Subnet> {
+        self.subnets.get(name).copied()
+    }
+
+    fn subnets_over(&self, vnet: &str, prefix: Prefix4) -> impl Iterator<Item = &Subnet> {
+        let of_vnet = self.grounds.get(vnet).into_iter();
+        of_vnet.flat_map(move |all| over(all, prefix, |subnet| subnet.prefix).copied())
+    }
+
+    fn router(&self, name: &str) -> Option<&Router> {
+        self.routers.get(name).copied()
+    }
+
+    fn router_at(&self, vnet: &str, address: Vaddr) -> Option<&Router> {
+        self.interfaces.get(&(vnet, address)).copied()
+    }
+
     fn host_over(&self, prefix: &Prefix6) -> Option<&Host> {
         overlapping(&self.locators, prefix, |host| host.locator).copied()
     }
@@ -223,6 +282,26 @@ impl Objects for Index<'_> {
         let bindings = self.config.binding.iter();
         bindings.map(|binding| binding.name.as_str())
     }
+
+    fn subnet_names(&self) -> impl Iterator<Item = &str> {
+        self.config.subnet.iter().map(|subnet| subnet.name.as_str())
+    }
+
+    fn router_names(&self) -> impl Iterator<Item = &str> {
+        self.config.router.iter().map(|router| router.name.as_str())
+    }
+}
+
+/// Of prefixes that do not overlap each other, by their first addresses, those
+/// that overlap one: they lie together, the last of them before its end.
+pub fn over<T>(
+    starts: &BTreeMap<u32, T>,
+    prefix: Prefix4,
+    of: impl Fn(&T) -> Prefix4,
+) -> impl Iterator<Item = &T> {
+    let last = prefix.address.0 | !Prefix4::mask(prefix.len);
+    let before = starts.range(..=last).rev().map(|(_, one)| one);
+    before.take_while(move |one| of(one).overlaps(prefix))
 }
 
 /// Of locators that do not overlap each other, by their bits, one that

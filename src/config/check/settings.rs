@@ -198,6 +198,9 @@ fn limits(limits: &Limits, out: &mut Findings) {
         ("hosts", limits.hosts),
         ("eams", limits.eams),
         ("outsiders", limits.outsiders),
+        ("subnets", limits.subnets),
+        ("routers", limits.routers),
+        ("vroutes", limits.vroutes),
         ("holds_per_destination", limits.holds_per_destination),
         ("holds_per_node", limits.holds_per_node),
         ("holds", limits.holds),
@@ -272,6 +275,24 @@ fn fill(config: &Config, out: &mut Findings) {
             "outsiders",
             config.outsider.len(),
             config.limits.outsiders,
+        ),
+        (
+            "subnets",
+            "subnets",
+            config.subnet.len(),
+            config.limits.subnets,
+        ),
+        (
+            "routers",
+            "routers",
+            config.router.len(),
+            config.limits.routers,
+        ),
+        (
+            "vroutes",
+            "routes of virtual routers",
+            config.vroute.len(),
+            config.limits.vroutes,
         ),
     ] {
         let path = format!("limits.{key}");

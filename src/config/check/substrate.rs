@@ -49,7 +49,10 @@ fn locator_missing(config: &Config, out: &mut Findings) {
         .or(first("vnet", config.vnet.len()))
         .or(first("binding", config.binding.len()))
         .or(first("host", config.host.len()))
-        .or(first("outsider", config.outsider.len()));
+        .or(first("outsider", config.outsider.len()))
+        .or(first("subnet", config.subnet.len()))
+        .or(first("router", config.router.len()))
+        .or(first("vroute", config.vroute.len()));
     let hint = "a /72 in layout `p72` that the substrate routes to this host; a /64 in the others";
     match (needs, &config.relay) {
         (Some(at), _) => {

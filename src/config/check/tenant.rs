@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::outsider::Holders;
+use super::segment::placed;
 use super::{
     At, Findings, GROWTH, Index, MAX_REVISION, MIN_MTU_4, Objects, Once, names, port::role,
     port::vlan_id,
@@ -24,12 +25,13 @@ pub(super) const UNUSABLE: &[(Vaddr, u8, &str)] = &[
     ),
 ];
 
-/// Returns who has which address, for the outsiders.
+/// Returns who has which address, for outsiders and routers.
 pub(super) fn check<'a>(config: &'a Config, index: &Index<'_>, out: &mut Findings) -> Holders<'a> {
     vnets(config, index, out);
     let bound = bindings(config, index, out);
     mappings(config, index, &bound, out);
-    if config.outsider.is_empty() {
+    let asked = config.outsider.len() + config.subnet.len() + config.router.len();
+    if asked == 0 {
         return Holders::new();
     }
     let bound = bound.into_iter();
@@ -207,7 +209,11 @@ pub fn binding(at: At<'_>, binding: &Binding, objects: &impl Objects, out: &mut 
     let Some(vnet) = vnet_of(at, &binding.vnet, objects, out) else {
         return;
     };
+    let before = out.problems.len();
     inside(|| at.key("address"), vnet, own, out);
+    if out.problems.len() == before {
+        placed(|| at.key("address"), vnet, binding.address, objects, out);
+    }
     for (i, prefix) in binding.prefixes.iter().enumerate() {
         inside(|| at.key(&format!("prefixes[{i}]")), vnet, *prefix, out);
     }

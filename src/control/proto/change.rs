@@ -10,7 +10,9 @@ use std::net::Ipv6Addr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Binding, Eam, Host, Neighbor, Outsider, Relay, Route, Vnet};
+use crate::model::{
+    Binding, Eam, Host, Neighbor, Outsider, Relay, Route, Router, Subnet, Vnet, Vroute,
+};
 use crate::wire::address::Prefix4;
 use crate::wire::{Locator, Prefix6};
 
@@ -58,6 +60,18 @@ requests! {
     OutsiderSet { outsider: Outsider, }
     /// Removes an outsider.
     OutsiderRemove { name: String, }
+    /// Adds or replaces a subnet.
+    SubnetSet { subnet: Subnet, }
+    /// Removes a subnet that nothing refers to.
+    SubnetRemove { name: String, }
+    /// Adds or replaces a virtual router.
+    RouterSet { router: Router, }
+    /// Removes a virtual router that has no routes.
+    RouterRemove { name: String, }
+    /// Adds or replaces a route of a virtual router.
+    VrouteSet { vroute: Vroute, }
+    /// Removes a route of a virtual router.
+    VrouteRemove { router: String, prefix: Prefix4, }
     /// Removes a route.
     RouteRemove { prefix: Locator, }
     /// Adds or replaces a static neighbour.
@@ -211,6 +225,18 @@ pub enum Change<'a> {
     OutsiderSet(OutsiderSet),
     #[serde(rename = "outsider.remove")]
     OutsiderRemove(OutsiderRemove),
+    #[serde(rename = "subnet.set")]
+    SubnetSet(SubnetSet),
+    #[serde(rename = "subnet.remove")]
+    SubnetRemove(SubnetRemove),
+    #[serde(rename = "router.set")]
+    RouterSet(RouterSet),
+    #[serde(rename = "router.remove")]
+    RouterRemove(RouterRemove),
+    #[serde(rename = "vroute.set")]
+    VrouteSet(VrouteSet),
+    #[serde(rename = "vroute.remove")]
+    VrouteRemove(VrouteRemove),
 }
 
 impl Change<'_> {

@@ -221,13 +221,16 @@ pub struct Translation {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dump {
     /// Running settings and objects as loadable TOML, without mappings of
-    /// vnets and of the relay.
+    /// vnets and of the relay and without routes of virtual routers.
     pub toml: String,
     /// Mappings there are; fetch them with `mapping.list`.
     pub mappings: u64,
     /// Explicit mappings there are; fetch them with `eam.list`.
     #[serde(default, skip_serializing_if = "super::change::is_zero")]
     pub eams: u64,
+    /// Routes of virtual routers there are; fetch them with `vroute.list`.
+    #[serde(default, skip_serializing_if = "super::change::is_zero")]
+    pub vroutes: u64,
 }
 
 /// One stage of the walk and what it decided.

@@ -245,6 +245,12 @@ fn is_change(method: Method) -> bool {
             | EamRemove
             | OutsiderSet
             | OutsiderRemove
+            | SubnetSet
+            | SubnetRemove
+            | RouterSet
+            | RouterRemove
+            | VrouteSet
+            | VrouteRemove
             | Batch
     )
 }
@@ -269,6 +275,12 @@ fn changes(method: Method, raw: Option<&RawValue>) -> Result<Vec<Change<'_>>, Er
         Method::EamRemove => Change::EamRemove(params(raw)?),
         Method::OutsiderSet => Change::OutsiderSet(params(raw)?),
         Method::OutsiderRemove => Change::OutsiderRemove(params(raw)?),
+        Method::SubnetSet => Change::SubnetSet(params(raw)?),
+        Method::SubnetRemove => Change::SubnetRemove(params(raw)?),
+        Method::RouterSet => Change::RouterSet(params(raw)?),
+        Method::RouterRemove => Change::RouterRemove(params(raw)?),
+        Method::VrouteSet => Change::VrouteSet(params(raw)?),
+        Method::VrouteRemove => Change::VrouteRemove(params(raw)?),
         Method::Batch => return Ok(params::<Batch<'_>>(raw)?.changes),
         _ => {
             return Err(Error::new(

@@ -58,6 +58,9 @@ impl Server {
             Method::OutsiderList => {
                 result::<OutsiderList>(&store.list_outsiders(&params(raw)?, page))
             }
+            Method::SubnetList => result::<SubnetList>(&store.list_subnets(&params(raw)?, page)),
+            Method::RouterList => result::<RouterList>(&store.list_routers(&params(raw)?, page)),
+            Method::VrouteList => result::<VrouteList>(&store.list_vroutes(&params(raw)?, page)),
             Method::NeighborList => {
                 let NeighborList {} = params(raw)?;
                 result::<NeighborList>(&Neighbors {
@@ -284,5 +287,6 @@ fn dump(store: &Store, plant: &impl Plant) -> Result<Dump, Error> {
         toml,
         mappings: store.mapping_count() as u64,
         eams: store.count(Kind::Eam) as u64,
+        vroutes: store.count(Kind::Vroute) as u64,
     })
 }

@@ -4,7 +4,7 @@ use super::objects::Objects;
 use super::stage::Object;
 use super::{ObjectUndo, Store, Transaction, mappings};
 use crate::control::proto::{Error, ErrorCode};
-use crate::model::{Binding, Host, Outsider, Role, Vnet};
+use crate::model::{Binding, Host, Outsider, Role, Router, Subnet, Vnet};
 use crate::wire::Vni;
 use crate::wire::address::Prefix4;
 
@@ -116,12 +116,15 @@ impl Store {
             })
         }
         each(self, &self.vnets)?;
+        each(self, &self.subnets)?;
+        each(self, &self.routers)?;
         each(self, &self.hosts)?;
         each(self, &self.bindings)?;
         each(self, &self.routes)?;
         each(self, &self.neighbors)?;
         each(self, &self.relays)?;
         each(self, &self.outsiders)?;
+        each(self, &self.vroutes)?;
         self.check_eams()?;
         // There may be millions, and mostly nothing has happened to them.
         match tx.objects.iter().any(|undo| self.unsettles_mappings(undo)) {
@@ -174,6 +177,8 @@ impl Store {
         self.indices.wire.clear();
         self.indices.outsider.clear();
         self.indices.system.clear();
+        self.indices.second.clear();
+        self.indices.segments.clear();
         let indices = &mut self.indices;
         self.vnets
             .values_mut()
@@ -187,6 +192,12 @@ impl Store {
         self.outsiders
             .values_mut()
             .for_each(|entry| Outsider::link(indices, entry));
+        self.subnets
+            .values_mut()
+            .for_each(|entry| Subnet::link(indices, entry));
+        self.routers
+            .values_mut()
+            .for_each(|entry| Router::link(indices, entry));
     }
 }
 

@@ -44,6 +44,7 @@ impl Object for Outsider {
         {
             return taken(format!("outsider {other}"));
         }
+        store.not_a_routers("address", &self.vnet, self.address)?;
         let system = (self.vnet.clone(), self.ipv6);
         match store.indices.system.get(&system) {
             Some(other) if *other != self.name => Err(invalid(
@@ -89,7 +90,7 @@ impl Object for Outsider {
 }
 
 impl Store {
-    fn outsider_at(&self, vnet: &str, prefix: Prefix4) -> Option<&String> {
+    pub(super) fn outsider_at(&self, vnet: &str, prefix: Prefix4) -> Option<&String> {
         self.indices.outsider.get(vnet)?.get(&prefix)
     }
 

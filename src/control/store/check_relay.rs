@@ -6,8 +6,9 @@ use super::stage::Object;
 use super::{ObjectUndo, Store};
 use crate::config::check::{self, At, Findings, Site, overlapping};
 use crate::control::proto::{Error, ErrorCode, Kind};
-use crate::model::{Binding, Host, Port, Relay, Vnet};
-use crate::wire::Prefix6;
+use crate::model::{Binding, Host, Port, Relay, Router, Subnet, Vnet};
+use crate::wire::address::Prefix4;
+use crate::wire::{Prefix6, Vaddr};
 
 /// The first thing that is wrong, its field as seen from the object.
 pub(super) fn first(findings: Findings, object: &str) -> Result<(), Error> {
@@ -106,6 +107,22 @@ impl check::Objects for Store {
         Store::binding(self, name)
     }
 
+    fn subnet(&self, name: &str) -> Option<&Subnet> {
+        self.subnets.get(name).map(|entry| &entry.object)
+    }
+
+    fn subnets_over(&self, vnet: &str, prefix: Prefix4) -> impl Iterator<Item = &Subnet> {
+        self.indices.segments.over(vnet, prefix, self)
+    }
+
+    fn router(&self, name: &str) -> Option<&Router> {
+        self.routers.get(name).map(|entry| &entry.object)
+    }
+
+    fn router_at(&self, vnet: &str, address: Vaddr) -> Option<&Router> {
+        check::Objects::router(self, self.indices.segments.router_at(vnet, address)?)
+    }
+
     fn host_over(&self, prefix: &Prefix6) -> Option<&Host> {
         let host = |name: &String| self.hosts.get(name).map(|entry| &entry.object);
         let locator = |name: &String| host(name).map_or(Prefix6::ANY, |host| host.locator);
@@ -126,5 +143,13 @@ impl check::Objects for Store {
 
     fn binding_names(&self) -> impl Iterator<Item = &str> {
         self.bindings.keys().map(String::as_str)
+    }
+
+    fn subnet_names(&self) -> impl Iterator<Item = &str> {
+        self.subnets.keys().map(String::as_str)
+    }
+
+    fn router_names(&self) -> impl Iterator<Item = &str> {
+        self.routers.keys().map(String::as_str)
     }
 }

@@ -1,9 +1,11 @@
 //! Vnets and bindings: what they may be, and who refers to them.
 
 use super::check::{in_use, invalid, managed, mapping, name, no_vnet, some_of};
+use super::check_relay::first;
 use super::objects::{Entry, Objects};
 use super::stage::Object;
 use super::{Indices, ObjectUndo, Store, mappings};
+use crate::config::check::{self, Findings};
 use crate::control::proto::{Error, Kind};
 use crate::model::{Binding, Role, Vnet};
 use crate::wire::Vaddr;
@@ -45,6 +47,13 @@ impl Object for Vnet {
                 format!("network id {} is that of vnet {other}", self.vni),
             ));
         }
+        if store.routers.contains_key(&self.name) {
+            let message = format!(
+                "{} is a router, and a vnet's own is called like it",
+                self.name
+            );
+            return Err(invalid("name", message));
+        }
         if let Some(mtu) = self.mtu.filter(|mtu| !MTU.contains(mtu)) {
             return Err(invalid("mtu", format!("MTU {mtu} is not from 68 to 9216")));
         }
@@ -80,6 +89,9 @@ impl Object for Vnet {
                 "vnet {} is used by outsiders {names}",
                 self.name
             )));
+        }
+        if let Some(names) = store.segments_of(&self.name) {
+            return Err(in_use(format!("vnet {} is used by {names}", self.name)));
         }
         match store.mappings.of_vni(self.vni) {
             0 => Ok(()),
@@ -132,6 +144,12 @@ impl VnetChange for Vnet {
             .filter(|o| o.vnet == self.name && !inside(&o.address));
         if let Some(names) = some_of(left_out.map(|o| o.name.as_str())) {
             return Err(in_use(format!("outsiders {names} would be outside")).field("prefixes"));
+        }
+        let left_out = store
+            .subnets()
+            .filter(|s| s.vnet == self.name && !inside(&s.prefix));
+        if let Some(names) = some_of(left_out.map(|s| s.name.as_str())) {
+            return Err(in_use(format!("subnets {names} would be outside")).field("prefixes"));
         }
         let mut left_out = None;
         if mappings > 0 {
@@ -207,6 +225,14 @@ impl Object for Binding {
                 ),
             ));
         }
+        let mut findings = Findings::default();
+        let path = || "binding.address".to_owned();
+        check::placed(path, vnet, self.address, store, &mut findings);
+        first(findings, "binding")?;
+        store.not_a_routers("address", &self.vnet, host)?;
+        for (i, prefix) in self.prefixes.iter().enumerate() {
+            store.not_a_routers(&format!("prefixes[{i}]"), &self.vnet, *prefix)?;
+        }
         self.check_wire(store)?;
         self.check_prefixes(store)?;
         self.check_outsiders(host, store)
@@ -233,6 +259,10 @@ impl Object for Binding {
             .entry((binding.port.clone(), binding.vlan))
             .or_default();
         wire.push(binding.name.clone());
+        for prefix in binding.prefixes.iter().filter(|prefix| prefix.len == 32) {
+            let place = (binding.vnet.clone(), prefix.address.0);
+            indices.second.insert(place, binding.name.clone());
+        }
     }
 
     fn unlink(indices: &mut Indices, entry: &Entry<Binding>) {
@@ -243,6 +273,12 @@ impl Object for Binding {
         }
         if let Some(wire) = indices.wire.get_mut(&(binding.port.clone(), binding.vlan)) {
             wire.retain(|name| *name != binding.name);
+        }
+        for prefix in binding.prefixes.iter().filter(|prefix| prefix.len == 32) {
+            let place = (binding.vnet.clone(), prefix.address.0);
+            if indices.second.get(&place) == Some(&binding.name) {
+                indices.second.remove(&place);
+            }
         }
     }
 }

@@ -144,6 +144,9 @@ impl Store {
             Neighbor => neighbors,
             Relay => relays,
             Outsider => outsiders,
+            Subnet => subnets,
+            Router => routers,
+            Vroute => vroutes,
         }
     }
 

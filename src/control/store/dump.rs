@@ -3,13 +3,17 @@
 use serde::Serialize;
 
 use super::Store;
-use crate::model::{Binding, Host, Neighbor, Outsider, Relay, Route, Vnet};
+use crate::model::{Binding, Host, Neighbor, Outsider, Relay, Route, Router, Subnet, Vnet};
 
 /// Tables in the order a reader wants them; empty ones are left out.
 #[derive(Serialize)]
 struct Tables<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     vnet: Vec<&'a Vnet>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    subnet: Vec<&'a Subnet>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    router: Vec<&'a Router>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     host: Vec<&'a Host>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -25,10 +29,13 @@ struct Tables<'a> {
 }
 
 impl Store {
-    /// Every object but the mappings of vnets and of the relay.
+    /// Every object but those there may be very many of: mappings of vnets and
+    /// of the relay, and routes of virtual routers.
     pub fn to_toml(&self) -> Result<String, toml::ser::Error> {
         toml::to_string(&Tables {
             vnet: self.vnets().collect(),
+            subnet: self.subnets().collect(),
+            router: self.routers().collect(),
             host: self.hosts.values().map(|entry| &entry.object).collect(),
             binding: self.bindings().collect(),
             route: self.routes().collect(),

@@ -1,13 +1,15 @@
 //! Reading the store, page by page.
 
+use std::ops::Bound;
+
 use super::Store;
 use super::mappings::{Cursor, Key, Slot};
 use super::objects::page;
 use crate::control::proto::{
     BindingList, EamList, Error, ErrorCode, Held, HostList, MappingGet, MappingList, OutsiderList,
-    Page, RouteList, VnetList,
+    Page, RouteList, RouterList, SubnetList, VnetList, VrouteList,
 };
-use crate::model::{Binding, Eam, Host, Mapping, Outsider, Route, Vnet};
+use crate::model::{Binding, Eam, Host, Mapping, Outsider, Route, Router, Subnet, Vnet, Vroute};
 
 impl Store {
     pub fn list_vnets(&self, ask: &VnetList, most: usize) -> Page<Held<Vnet>> {
@@ -59,6 +61,59 @@ impl Store {
             size(ask.limit, most),
             of_vnet,
         );
+        Page { items, next }
+    }
+
+    pub fn list_subnets(&self, ask: &SubnetList, most: usize) -> Page<Held<Subnet>> {
+        let of_vnet = |s: &Subnet| ask.vnet.as_ref().is_none_or(|vnet| s.vnet == *vnet);
+        let (items, next) = page(
+            &self.subnets,
+            ask.cursor.as_deref(),
+            size(ask.limit, most),
+            of_vnet,
+        );
+        Page { items, next }
+    }
+
+    pub fn list_routers(&self, ask: &RouterList, most: usize) -> Page<Held<Router>> {
+        let of_vnet = |r: &Router| ask.vnet.as_ref().is_none_or(|vnet| r.vnet == *vnet);
+        let (items, next) = page(
+            &self.routers,
+            ask.cursor.as_deref(),
+            size(ask.limit, most),
+            of_vnet,
+        );
+        Page { items, next }
+    }
+
+    /// Those of one router lie together: its list begins where they do, and
+    /// ends with them.
+    pub fn list_vroutes(&self, ask: &VrouteList, most: usize) -> Page<Held<Vroute>> {
+        let limit = size(ask.limit, most);
+        let Some(router) = &ask.router else {
+            let (items, next) = page(&self.vroutes, ask.cursor.as_deref(), limit, |_| true);
+            return Page { items, next };
+        };
+        let first = format!("{router} ");
+        let from = match &ask.cursor {
+            Some(cursor) if *cursor > first => cursor,
+            _ => &first,
+        };
+        let after = (Bound::Excluded(from.as_str()), Bound::Unbounded);
+        let mut theirs = self
+            .vroutes
+            .range::<str, _>(after)
+            .take_while(|(_, entry)| entry.object.router == *router);
+        let mut last = None;
+        let items: Vec<_> = theirs
+            .by_ref()
+            .take(limit)
+            .map(|(key, entry)| {
+                last = Some(key);
+                entry.held()
+            })
+            .collect();
+        let next = theirs.next().and(last.cloned());
         Page { items, next }
     }
 

@@ -9,7 +9,10 @@ use std::ops::Bound;
 use hashbrown::HashMap;
 
 use crate::control::proto::Held;
-use crate::model::{Binding, Host, Neighbor, Origin, Outsider, Relay, Route, Vnet};
+use crate::model::{
+    Binding, Host, Neighbor, Origin, Outsider, Relay, Route, Router, Subnet, Vnet, Vroute,
+};
+use crate::wire::address::Prefix4;
 
 /// Index of objects that have none.
 pub const NO_INDEX: u32 = u32::MAX;
@@ -86,6 +89,29 @@ impl Named for Outsider {
     fn key(&self) -> String {
         self.name.clone()
     }
+}
+
+impl Named for Subnet {
+    fn key(&self) -> String {
+        self.name.clone()
+    }
+}
+
+impl Named for Router {
+    fn key(&self) -> String {
+        self.name.clone()
+    }
+}
+
+impl Named for Vroute {
+    fn key(&self) -> String {
+        vroute_key(&self.router, self.prefix)
+    }
+}
+
+/// Routes of one router lie together: no name has a space.
+pub fn vroute_key(router: &str, prefix: Prefix4) -> String {
+    format!("{router} {prefix}")
 }
 
 pub fn neighbor_key(port: &str, address: std::net::Ipv6Addr) -> String {

@@ -9,12 +9,13 @@ use super::{ObjectUndo, Store, Transaction};
 use crate::control::proto::{
     BindingRemove, BindingSet, Change, EamSet, HostRemove, HostSet, Kind, MappingKey,
     MappingRemove, MappingRow, MappingSet, NeighborRemove, NeighborSet, OutsiderRemove,
-    OutsiderSet, RelayRemove, RelaySet, RouteRemove, RouteSet, VnetRemove, VnetSet,
+    OutsiderSet, RelayRemove, RelaySet, RouteRemove, RouteSet, RouterRemove, RouterSet,
+    SubnetRemove, SubnetSet, VnetRemove, VnetSet, VrouteRemove, VrouteSet,
 };
 use crate::model::Origin;
 use crate::wire::Vni;
 
-/// Mappings on one line of a snapshot.
+/// Mappings, or objects, on one line of a snapshot.
 const SNAPSHOT_ROWS: usize = 1000;
 
 impl Store {
@@ -152,6 +153,24 @@ impl Store {
                     revision: e.revision,
                 })
             }),
+            Kind::Subnet => of(self.subnets.get(key), |e| {
+                Change::SubnetSet(SubnetSet {
+                    subnet: e.object.clone(),
+                    revision: e.revision,
+                })
+            }),
+            Kind::Router => of(self.routers.get(key), |e| {
+                Change::RouterSet(RouterSet {
+                    router: e.object.clone(),
+                    revision: e.revision,
+                })
+            }),
+            Kind::Vroute => of(self.vroutes.get(key), |e| {
+                Change::VrouteSet(VrouteSet {
+                    vroute: e.object.clone(),
+                    revision: e.revision,
+                })
+            }),
             Kind::Mapping | Kind::Eam => Held::Other,
         }
     }
@@ -197,6 +216,9 @@ impl Store {
                 Kind::Neighbor => self.neighbors.keys().collect(),
                 Kind::Relay => self.relays.keys().collect(),
                 Kind::Outsider => self.outsiders.keys().collect(),
+                Kind::Subnet => self.subnets.keys().collect(),
+                Kind::Router => self.routers.keys().collect(),
+                Kind::Vroute => self.vroutes.keys().collect(),
                 Kind::Mapping | Kind::Eam => Vec::new(),
             }
         };
@@ -207,7 +229,11 @@ impl Store {
                     Held::Operator(change) => Some(change),
                     _ => None,
                 });
-            lines.push(said.collect());
+            let mut said: Vec<_> = said.collect();
+            while !said.is_empty() {
+                let rest = said.split_off(said.len().min(SNAPSHOT_ROWS));
+                lines.push(std::mem::replace(&mut said, rest));
+            }
         }
         let mut rows: BTreeMap<Vni, Vec<MappingRow<'static>>> = BTreeMap::new();
         self.mappings
@@ -296,6 +322,9 @@ impl ObjectUndo {
             ObjectUndo::Neighbor(key, _) => (Kind::Neighbor, key),
             ObjectUndo::Relay(key, _) => (Kind::Relay, key),
             ObjectUndo::Outsider(key, _) => (Kind::Outsider, key),
+            ObjectUndo::Subnet(key, _) => (Kind::Subnet, key),
+            ObjectUndo::Router(key, _) => (Kind::Router, key),
+            ObjectUndo::Vroute(key, _) => (Kind::Vroute, key),
         }
     }
 }
@@ -321,6 +350,17 @@ fn remove_change(kind: Kind, key: &str) -> Option<Change<'static>> {
         }
         Kind::Relay => Change::RelayRemove(RelayRemove { revision }),
         Kind::Outsider => Change::OutsiderRemove(OutsiderRemove { name, revision }),
+        Kind::Subnet => Change::SubnetRemove(SubnetRemove { name, revision }),
+        Kind::Router => Change::RouterRemove(RouterRemove { name, revision }),
+        Kind::Vroute => {
+            let (router, prefix) = key.rsplit_once(' ')?;
+            let (router, prefix) = (router.to_owned(), prefix.parse().ok()?);
+            Change::VrouteRemove(VrouteRemove {
+                router,
+                prefix,
+                revision,
+            })
+        }
         Kind::Mapping | Kind::Eam => return None,
     })
 }

@@ -13,7 +13,10 @@ use super::{Store, Transaction};
 use crate::config::Config;
 use crate::control::plant::Plant;
 use crate::control::proto::{Error, ErrorCode, Kind, Overridden};
-use crate::model::{Binding, Eam, Host, Mapping, Neighbor, Origin, Outsider, Relay, Route, Vnet};
+use crate::model::{
+    Binding, Eam, Host, Mapping, Neighbor, Origin, Outsider, Relay, Route, Router, Subnet, Vnet,
+    Vroute,
+};
 use crate::wire::Vni;
 use crate::wire::address::Prefix4;
 
@@ -30,6 +33,9 @@ pub struct Desired {
     /// Those of a file that the relay names, too.
     pub eams: Vec<Eam>,
     pub outsiders: Vec<Outsider>,
+    pub subnets: Vec<Subnet>,
+    pub routers: Vec<Router>,
+    pub vroutes: Vec<Vroute>,
 }
 
 impl Desired {
@@ -50,6 +56,9 @@ impl Desired {
                 eams
             },
             outsiders: take(&mut config.outsider),
+            subnets: take(&mut config.subnet),
+            routers: take(&mut config.router),
+            vroutes: take(&mut config.vroute),
         }
     }
 }
@@ -166,12 +175,15 @@ impl Store {
         now: u32,
     ) -> Result<(), Error> {
         self.exchange(tx, changes, origin, &desired.vnets, now)?;
+        self.exchange(tx, changes, origin, &desired.subnets, now)?;
+        self.exchange(tx, changes, origin, &desired.routers, now)?;
         self.exchange(tx, changes, origin, &desired.hosts, now)?;
         self.exchange(tx, changes, origin, &desired.bindings, now)?;
         self.exchange(tx, changes, origin, &desired.routes, now)?;
         self.exchange(tx, changes, origin, &desired.neighbors, now)?;
         self.exchange(tx, changes, origin, desired.relay.as_slice(), now)?;
         self.exchange(tx, changes, origin, &desired.outsiders, now)?;
+        self.exchange(tx, changes, origin, &desired.vroutes, now)?;
         self.rebuild_indices();
         self.exchange_mappings(tx, changes, origin, &desired.mappings, now)?;
         let (overridden, gone) = self.exchange_eams(tx, origin, &desired.eams, now)?;
@@ -291,6 +303,8 @@ impl Store {
             super::check::mapping(&mapping.vnet, prefixes, mapping.address).map_err(at)?;
             self.not_an_outsiders(&mapping.vnet, mapping.address)
                 .map_err(at)?;
+            self.not_a_routers("address", &mapping.vnet, mapping.address)
+                .map_err(at)?;
             check_revision(mapping.revision).map_err(at)?;
             let expires = mapping
                 .expires
@@ -336,6 +350,9 @@ impl Store {
             Kind::Relay => self.relays.len(),
             Kind::Eam => self.eams.len(),
             Kind::Outsider => self.outsiders.len(),
+            Kind::Subnet => self.subnets.len(),
+            Kind::Router => self.routers.len(),
+            Kind::Vroute => self.vroutes.len(),
         }
     }
 
@@ -354,6 +371,9 @@ impl Store {
             + of(&self.neighbors, origin)
             + of(&self.relays, origin)
             + of(&self.outsiders, origin)
+            + of(&self.subnets, origin)
+            + of(&self.routers, origin)
+            + of(&self.vroutes, origin)
             + self.eams.of_origin(origin)
             + self.mappings.of_origin(origin)
     }

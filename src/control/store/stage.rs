@@ -4,13 +4,15 @@
 use super::mappings::{Key, Slot};
 use super::objects::{
     Entry, FOREVER, NO_INDEX, Named, Objects, RELAY, Tomb, Verdict, admit_remove, admit_set,
-    neighbor_key,
+    neighbor_key, vroute_key,
 };
 use super::{Indices, ObjectUndo, Store, Transaction};
 use crate::control::proto::{
     Change, Error, ErrorCode, Kind, MAX_REVISION, MappingRemove, MappingSet,
 };
-use crate::model::{Binding, Host, Neighbor, Origin, Outsider, Relay, Route, Vnet};
+use crate::model::{
+    Binding, Host, Neighbor, Origin, Outsider, Relay, Route, Router, Subnet, Vnet, Vroute,
+};
 
 /// A kind of object the store keeps.
 pub(super) trait Object: Named + Clone + PartialEq {
@@ -110,6 +112,21 @@ impl Store {
             Change::OutsiderRemove(c) => {
                 self.remove::<Outsider>(tx, origin, &c.name, c.revision, now)
             }
+            Change::SubnetSet(c) => self
+                .set(tx, origin, &c.subnet, c.revision, now)
+                .map_err(|e| e.within("subnet")),
+            Change::RouterSet(c) => self
+                .set(tx, origin, &c.router, c.revision, now)
+                .map_err(|e| e.within("router")),
+            Change::VrouteSet(c) => self
+                .set(tx, origin, &c.vroute, c.revision, now)
+                .map_err(|e| e.within("vroute")),
+            Change::SubnetRemove(c) => self.remove::<Subnet>(tx, origin, &c.name, c.revision, now),
+            Change::RouterRemove(c) => self.remove::<Router>(tx, origin, &c.name, c.revision, now),
+            Change::VrouteRemove(c) => {
+                let key = vroute_key(&c.router, c.prefix);
+                self.remove::<Vroute>(tx, origin, &key, c.revision, now)
+            }
             Change::EamSet(c) => self.set_eams(tx, origin, c, now),
             Change::EamRemove(c) => self.remove_eams(tx, origin, c, now),
             Change::MappingSet(c) => self.set_mappings(tx, origin, c, now),
@@ -144,6 +161,9 @@ impl Store {
                 ObjectUndo::Neighbor(key, old) => self.put_back::<Neighbor>(key, old),
                 ObjectUndo::Relay(key, old) => self.put_back::<Relay>(key, old),
                 ObjectUndo::Outsider(key, old) => self.put_back::<Outsider>(key, old),
+                ObjectUndo::Subnet(key, old) => self.put_back::<Subnet>(key, old),
+                ObjectUndo::Router(key, old) => self.put_back::<Router>(key, old),
+                ObjectUndo::Vroute(key, old) => self.put_back::<Vroute>(key, old),
             }
         }
         while let Some((key, old)) = tx.mappings.pop() {
@@ -333,6 +353,8 @@ impl Store {
             last = Some((&row.host, host));
             super::check::mapping(&set.vnet, &prefixes, row.address).map_err(at)?;
             self.not_an_outsiders(&set.vnet, row.address).map_err(at)?;
+            self.not_a_routers("address", &set.vnet, row.address)
+                .map_err(at)?;
             check_revision(row.revision).map_err(at)?;
             let key = Key {
                 vni,

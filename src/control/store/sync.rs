@@ -12,7 +12,9 @@ use super::stage::Object;
 use super::{Store, Transaction};
 use crate::control::plant::Plant;
 use crate::control::proto::{Error, ErrorCode, Kind, Swept};
-use crate::model::{Binding, Host, Neighbor, Origin, Outsider, Relay, Route, Vnet};
+use crate::model::{
+    Binding, Host, Neighbor, Origin, Outsider, Relay, Route, Router, Subnet, Vnet, Vroute,
+};
 
 /// Places looked at, and mappings removed, in one step: a fraction of a
 /// millisecond.
@@ -116,6 +118,9 @@ impl Store {
                 Kind::Neighbor => unmention(&mut self.neighbors, origin),
                 Kind::Relay => unmention(&mut self.relays, origin),
                 Kind::Outsider => unmention(&mut self.outsiders, origin),
+                Kind::Subnet => unmention(&mut self.subnets, origin),
+                Kind::Router => unmention(&mut self.routers, origin),
+                Kind::Vroute => unmention(&mut self.vroutes, origin),
                 Kind::Mapping | Kind::Eam => {}
             }
         }
@@ -288,12 +293,15 @@ impl Store {
         let mut objects = Transaction::default();
         // What refers goes before what is referred to.
         for kind in [
+            Kind::Vroute,
             Kind::Relay,
             Kind::Outsider,
             Kind::Neighbor,
             Kind::Route,
             Kind::Binding,
             Kind::Host,
+            Kind::Router,
+            Kind::Subnet,
             Kind::Vnet,
         ] {
             if !kinds.contains(&kind) {
@@ -308,6 +316,9 @@ impl Store {
                 Kind::Vnet => self.sweep::<Vnet>(tx, origin, swept, now),
                 Kind::Relay => self.sweep::<Relay>(tx, origin, swept, now),
                 Kind::Outsider => self.sweep::<Outsider>(tx, origin, swept, now),
+                Kind::Subnet => self.sweep::<Subnet>(tx, origin, swept, now),
+                Kind::Router => self.sweep::<Router>(tx, origin, swept, now),
+                Kind::Vroute => self.sweep::<Vroute>(tx, origin, swept, now),
                 Kind::Mapping | Kind::Eam => {}
             }
         }
