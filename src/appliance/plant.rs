@@ -16,6 +16,7 @@ use crate::mapping::{
     Reader, SideIndex, Target, Writer,
 };
 use crate::model::Neighbor;
+use crate::node::router::Services;
 use crate::substrate::Substrate;
 use crate::time::Time;
 use crate::wire::address::Prefix4;
@@ -47,6 +48,8 @@ pub struct Plant {
     pub(super) watchers: Watchers,
     pub(super) counters: Vec<Arc<Counters>>,
     pub(super) slow: super::answer::SlowCounters,
+    /// What can be asked of routers beside pings.
+    pub(super) services: Services,
     pub(super) rings: super::rings::Rings,
     pub(super) devices: Box<dyn Devices>,
     pub(super) clock: Clock,
@@ -113,6 +116,7 @@ impl Plant {
             watchers: Watchers::default(),
             counters: parts.counters,
             slow: super::answer::SlowCounters::default(),
+            services: Services::default(),
             rings: super::rings::Rings::default(),
             devices: parts.devices,
             clock: parts.clock,

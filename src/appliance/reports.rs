@@ -13,6 +13,7 @@ use crate::datapath::Drop;
 use crate::link4::{self, Link4};
 use crate::model::Role;
 use crate::node::arp::ArpIgnored;
+use crate::node::router::RouterIgnored;
 use crate::substrate::{Counters as NdCounters, Ignored, NeighborState as EngineState, Substrate};
 use crate::wire::address::Prefix4;
 use crate::wire::{Mac, Vni};
@@ -313,6 +314,11 @@ impl Plant {
                 "ARP requests sent to nodes for their hardware address.",
                 slow.arp_asked,
             ),
+            (
+                "router_answered",
+                "Packets of nodes for routers that were answered.",
+                slow.router_answered,
+            ),
             ("icmp_sent", "ICMP errors sent to nodes.", slow.icmp_sent),
             (
                 "substrate_errors",
@@ -373,6 +379,9 @@ impl Plant {
             insert(out, name, help, total);
         }
         for (why, total) in ArpIgnored::ALL.iter().zip(slow.arp_ignored) {
+            insert(out, why.name(), why.help(), total);
+        }
+        for (why, total) in RouterIgnored::ALL.iter().zip(slow.router_ignored) {
             insert(out, why.name(), why.help(), total);
         }
         for why in Ignored::ALL {

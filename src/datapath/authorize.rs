@@ -40,12 +40,20 @@ pub fn to_send<'t>(cx: &Context<'t>, it: Classified<'t>) -> Result<Permitted<'t>
         return Err(Drop::SpoofedSource.into());
     }
     let vnet = cx.topology.vnet(node.vnet).ok_or(Drop::UnknownNode)?;
-    if !vnet.contains(ip.dst) {
-        return Err(Exit::Refuse {
-            why: Drop::OutsideVnet,
-            node: it.node,
-            mtu: 0,
-        });
+    match it.way {
+        // Its routes say what it may reach.
+        Way::Router(_) => {}
+        _ if !vnet.contains(ip.dst) => {
+            return Err(Exit::Refuse {
+                why: Drop::OutsideVnet,
+                node: it.node,
+                mtu: 0,
+            });
+        }
+        Way::Direct if !node.segment.prefix.contains(ip.dst) => {
+            return Err(Drop::WrongSubnet.into());
+        }
+        _ => {}
     }
     Ok(Permitted {
         node: it.node,

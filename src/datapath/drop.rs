@@ -131,6 +131,8 @@ drops! {
     SourceUnknown => "source_unknown",
     /// Destination outside the vnet's ranges.
     OutsideVnet => "outside_vnet",
+    /// Destination in another subnet than the node, written to without a router.
+    WrongSubnet => "wrong_subnet",
 
     // resolve
     /// Source address that names no single host.
@@ -151,6 +153,16 @@ drops! {
     Blackholed => "blackholed",
     /// Packet for an address that no node of this host has.
     NotLocal => "not_local",
+    /// The node's packet is for an address of its own.
+    ToItself => "to_itself",
+    /// A router has no route to the destination, or one whose next hop is gone; the sender is told.
+    NoRoute => "no_route",
+    /// A router's route prohibits the destination; the sender is told.
+    RouteProhibited => "route_prohibited",
+    /// More than 16 routers in a row, as when routes lead round in a circle; the sender is told.
+    RouteLoop => "route_loop",
+    /// The route's next hop is a node that the destination is not mapped with; the sender is told.
+    NotBehind => "not_behind",
     /// Too many packets are waiting for this destination, node or in all.
     HoldFull => "hold_full",
 

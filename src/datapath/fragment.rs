@@ -31,7 +31,11 @@ impl<'a, P: Packet> Cutting<'a, P> {
             .get(usize::from(cut.l3)..)
             .and_then(ipv4::Header::parse_unchecked);
         let mtu = cx.topology.host(cut.host).map_or(0, |host| host.mtu);
-        let pieces = header.and_then(|header| pieces(&header, mtu));
+        let spent = |header: ipv4::Header| ipv4::Header {
+            ttl: header.ttl.wrapping_sub(cut.hops),
+            ..header
+        };
+        let pieces = header.and_then(|header| pieces(&spent(header), mtu));
         let header_len = header.map_or(0, |header| usize::from(header.header_len));
         Cutting {
             cx,

@@ -13,7 +13,7 @@ mod unknown;
 
 use crate::mapping::NodeIndex;
 use crate::wire::virtual_mac::{self, Kind};
-use crate::wire::{Mac, ipv4};
+use crate::wire::{Mac, Vaddr, ipv4};
 
 use super::topology::NodeRecord;
 use super::{Context, Exit};
@@ -23,6 +23,10 @@ use super::{Context, Exit};
 pub enum Way {
     /// To a neighbour of its subnet.
     Direct,
+    /// To a router, by this interface of its.
+    Router(u32),
+    /// To this node of its subnet, which is to pass it on.
+    Via(Vaddr),
 }
 
 /// A frame that is not for one node that could have the address.

@@ -34,6 +34,7 @@ pub mod relay;
 pub mod resolve;
 pub mod results;
 pub mod rewrite;
+pub mod route;
 pub mod segments;
 pub mod tell;
 pub mod topology;
@@ -238,6 +239,8 @@ pub enum Punt {
     SubstrateError,
     /// ARP, neighbour discovery or anything else for the relay itself.
     Relay,
+    /// A node's packet for a router of its vnet.
+    Router { node: NodeIndex },
 }
 
 /// Node -> substrate, or to another node of this host. All packets came in by

@@ -7,15 +7,18 @@ use crate::wire::{Vaddr, Vni};
 
 use super::authorize::{Permitted, Verified};
 use super::classify::Incoming;
+use super::misdirected::Way;
 use super::results::Asked;
 use super::topology::NodeRecord;
-use super::{Answers, BURST, Context, Drop, Exit, Party};
+use super::{Answers, BURST, Context, Drop, Exit, Party, route};
 
 /// Where a node's packet goes.
 #[derive(Clone, Copy, Debug)]
 pub struct Onward<'a> {
     pub sent: &'a Permitted<'a>,
     pub to: Place<'a>,
+    /// Routers that it crosses, each for one of its TTL; fewer than that.
+    pub hops: u8,
 }
 
 /// A host of the substrate, or a node of our own.
@@ -72,6 +75,11 @@ pub fn onward<'a>(
     it: &'a Permitted<'a>,
     found: Found,
 ) -> Result<Onward<'a>, Exit> {
+    let hops = match it.way {
+        Way::Direct => 0,
+        Way::Router(entry) => route::through(cx, it, found, entry)?,
+        Way::Via(node) => route::via(cx, it, found, node).map(|()| 0)?,
+    };
     let Some(mapping) = found.mapping() else {
         return Err(missing(cx, it, Drop::NoMapping));
     };
@@ -81,10 +89,11 @@ pub fn onward<'a>(
     // Nearly all; asked for by itself, it is one comparison and no jump table.
     if let Target::Remote(host) = mapping.target {
         let to = Place::Host(host);
-        return Ok(Onward { sent: it, to });
+        return Ok(Onward { sent: it, to, hops });
     }
     let to = match mapping.target {
         Target::Remote(host) => Place::Host(host),
+        Target::Local(node) if node == it.node => return Err(Drop::ToItself.into()),
         Target::Local(node) => match having(cx, node, Vni(it.key.vni()), Vaddr(it.key.vaddr())) {
             Some(record) => Place::Node(node, record),
             None => return Err(Drop::NotLocal.into()),
@@ -93,7 +102,7 @@ pub fn onward<'a>(
         Target::Side(outsider) => Place::Outsider(outsider),
         Target::Refused => return Err(refused(it, Drop::Denied)),
     };
-    Ok(Onward { sent: it, to })
+    Ok(Onward { sent: it, to, hops })
 }
 
 #[inline(always)]

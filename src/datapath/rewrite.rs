@@ -1,7 +1,7 @@
 //! Stage *rewrite*: the bytes change here and nowhere else, and only for
 //! packets that have passed all the stages before.
 
-use crate::mapping::{HostIndex, Key, NodeIndex};
+use crate::mapping::{HostIndex, Key, NodeIndex, SideIndex};
 use crate::model::Dscp;
 use crate::packet::{NoRoom, Packet};
 use crate::siit::fragment::{Fit, fit};
@@ -22,6 +22,8 @@ pub struct Cut {
     pub key: Key,
     pub l3: u16,
     pub flow: u32,
+    /// What all pieces spend of their TTL.
+    pub hops: u8,
 }
 
 impl From<NoRoom> for Exit {
@@ -38,9 +40,9 @@ pub fn onward<P: Packet>(
     it: Onward<'_>,
 ) -> Result<Outcome, Exit> {
     match it.to {
-        Place::Host(host) => to_host(cx, packet, it.sent, host),
-        Place::Node(node, record) => to_neighbor(cx, packet, it.sent, (node, record)),
-        Place::Outsider(outsider) => outsider::outward(cx, packet, it.sent, outsider),
+        Place::Host(host) => to_host(cx, packet, (it.sent, it.hops), host),
+        Place::Node(node, record) => to_neighbor(cx, packet, (it.sent, it.hops), (node, record)),
+        Place::Outsider(outsider) => to_outsider(cx, packet, (it.sent, it.hops), outsider),
     }
 }
 
@@ -48,13 +50,15 @@ pub fn onward<P: Packet>(
 fn to_host<P: Packet>(
     cx: &Context<'_>,
     packet: &mut P,
-    it: &Permitted<'_>,
+    (it, hops): (&Permitted<'_>, u8),
     index: HostIndex,
 ) -> Result<Outcome, Exit> {
     let host = cx.topology.host(index).ok_or(Drop::NoMapping)?;
     match it.ip.plain() {
-        Some(ip) if fit(&ip, host.mtu) == Fit::Whole => write(cx, packet, it, (host, ip)),
-        _ => unusual(cx, packet, it, index),
+        Some(ip) if fit(&ip, host.mtu) == Fit::Whole => {
+            write(cx, packet, it, (host, spent(ip, hops)))
+        }
+        _ => unusual(cx, packet, (it, hops), index),
     }
 }
 
@@ -64,18 +68,20 @@ fn to_host<P: Packet>(
 fn unusual<P: Packet>(
     cx: &Context<'_>,
     packet: &mut P,
-    it: &Permitted<'_>,
+    (it, hops): (&Permitted<'_>, u8),
     index: HostIndex,
 ) -> Result<Outcome, Exit> {
     let host = cx.topology.host(index).ok_or(Drop::NoMapping)?;
-    match fit(&it.ip.header(), host.mtu) {
-        Fit::Whole => to_substrate(cx, packet, it, host),
+    let ip = it.ip.header();
+    match fit(&ip, host.mtu) {
+        Fit::Whole => write(cx, packet, it, (host, spent(ip, hops))),
         Fit::Split => Ok(Outcome::Split(Cut {
             node: it.node,
             host: index,
             key: it.key,
             l3: it.l3,
             flow: it.flow,
+            hops,
         })),
         Fit::TooBig { mtu } => Err(Exit::Refuse {
             why: Drop::TooBig,
@@ -84,6 +90,14 @@ fn unusual<P: Packet>(
         }),
         Fit::Overlong => Err(Drop::BadFragment.into()),
     }
+}
+
+/// A header as the last router on its way passes it on. Routers pass on
+/// nothing whose TTL is not larger than their number.
+#[inline(always)]
+fn spent(ip: ipv4::Header, hops: u8) -> ipv4::Header {
+    let ttl = ip.ttl.wrapping_sub(hops);
+    ipv4::Header { ttl, ..ip }
 }
 
 /// Writes link and IPv6 header over a packet that fits.
@@ -132,12 +146,41 @@ fn write<P: Packet>(
     })
 }
 
-/// To a node of this host: the link header is all that changes.
+/// To an outsider, by routers or without: what translates it counts as one
+/// more. Nothing has changed of a packet that is not sent.
+fn to_outsider<P: Packet>(
+    cx: &Context<'_>,
+    packet: &mut P,
+    (it, hops): (&Permitted<'_>, u8),
+    index: SideIndex,
+) -> Result<Outcome, Exit> {
+    if hops == 0 {
+        return outsider::outward(cx, packet, it, index);
+    }
+    let ttl = it.ip.header().ttl;
+    set_ttl(packet, it.l3, ttl.wrapping_sub(hops))?;
+    let sent = outsider::outward(cx, packet, it, index);
+    if sent.is_err() {
+        set_ttl(packet, it.l3, ttl)?;
+    }
+    sent
+}
+
+#[cold]
+fn set_ttl<P: Packet>(packet: &mut P, l3: u16, ttl: u8) -> Result<(), Exit> {
+    let header = packet.head_mut().get_mut(usize::from(l3)..);
+    let header = header.and_then(|bytes| bytes.first_chunk_mut());
+    ipv4::set_ttl(header.ok_or(Drop::HeadersSplit)?, ttl);
+    Ok(())
+}
+
+/// To a node of this host: the link header is all that changes, and the TTL
+/// behind a router.
 #[inline(always)]
 fn to_neighbor<P: Packet>(
     cx: &Context<'_>,
     packet: &mut P,
-    it: &Permitted<'_>,
+    (it, hops): (&Permitted<'_>, u8),
     (index, node): (NodeIndex, &NodeRecord),
 ) -> Result<Outcome, Exit> {
     let ip = it.ip.header();
@@ -152,6 +195,9 @@ fn to_neighbor<P: Packet>(
     }
     let l3 = usize::from(it.l3);
     packet.truncate(l3 + usize::from(ip.total_len));
+    if hops != 0 {
+        set_ttl(packet, it.l3, ip.ttl.wrapping_sub(hops))?;
+    }
     replace_link(packet, l3, &link)?;
     Ok(Outcome::Send {
         port: node.port,
@@ -228,7 +274,7 @@ pub(super) fn link_to(
     };
     Ok(ethernet::Header {
         destination,
-        source: node.neighbors.member(source),
+        source: node.neighbor(source),
         vlan: (node.vlan != 0).then_some(node.vlan),
         ethertype: ethertype::IPV4,
         len: 0,

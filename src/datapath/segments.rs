@@ -15,6 +15,8 @@ use crate::lpm::Lpm;
 use crate::wire::address::Prefix4;
 use crate::wire::{Mac, Vaddr};
 
+use super::topology::{NodeRecord, Topology};
+
 /// The place of a node that is in no subnet, or of an interface that there is
 /// not.
 pub const NONE: u32 = u32::MAX;
@@ -82,6 +84,27 @@ impl RouterRecord {
     pub fn leg(&self, address: Vaddr) -> Option<Leg> {
         let place = self.routes.find(address)?;
         self.legs.get(place as usize).copied()
+    }
+}
+
+impl SubnetRecord {
+    /// Whether an address names all of it, as its first and last do.
+    pub fn is_broadcast(&self, address: Vaddr) -> bool {
+        let hosts = !Prefix4::mask(self.prefix.len);
+        let host = address.0 & hosts;
+        self.prefix.len <= 30 && self.prefix.contains(address) && (host == 0 || host == hosts)
+    }
+}
+
+impl Topology {
+    /// The interface by which a router with this address is in a node's subnet.
+    pub fn router_near(&self, node: &NodeRecord, address: Vaddr) -> Option<u32> {
+        let subnet = self.subnets.get(node.segment.subnet as usize)?;
+        let mut ifaces = subnet.ifaces.iter().copied();
+        ifaces.find(|at| {
+            let iface = self.ifaces.get(*at as usize);
+            iface.is_some_and(|iface| iface.address == address)
+        })
     }
 }
 

@@ -3,14 +3,16 @@
 use std::fmt::{self, Write};
 
 use crate::mapping::NodeIndex;
+use crate::wire::Vaddr;
 
 use super::authorize::{Permitted, Verified};
 use super::classify::{Classified, Incoming};
+use super::misdirected::Way;
 use super::parse::{FromNode, FromSubstrate, NodeNet, SubstrateNet};
 use super::resolve::{Inward, Onward, Place};
 use super::topology::Topology;
 use super::watch::node_name;
-use super::{Exit, Outcome, Punt};
+use super::{Exit, Outcome, Punt, route};
 
 /// Says what was decided. Names come from the topology.
 pub trait Tell {
@@ -85,6 +87,9 @@ impl Tell for Verified<'_> {
 
 impl Tell for Onward<'_> {
     fn tell(&self, topology: &Topology, out: &mut impl Write) -> fmt::Result {
+        if let Way::Router(entry) = self.sent.way {
+            by_routers(topology, entry, self.sent.ip.header().dst, out)?;
+        }
         match self.to {
             Place::Node(node, _) => write!(out, "node {} of this host", whose(topology, node)),
             Place::Host(host) => match topology.host(host) {
@@ -133,6 +138,7 @@ impl Tell for Exit {
                 write!(out, "unchanged out of port {}", port_name(topology, *port))
             }
             Exit::Punt(Punt::Arp { .. }) => out.write_str("answered by the control thread (ARP)"),
+            Exit::Punt(Punt::Router { .. }) => out.write_str("for a router, which answers"),
             Exit::Punt(Punt::Substrate) => out.write_str("for the host itself"),
             Exit::Punt(Punt::SubstrateError) => {
                 out.write_str("an error of the substrate, for the control thread")
@@ -144,6 +150,20 @@ impl Tell for Exit {
             Exit::Hold { why, .. } => write!(out, "waits, then drop {why}: {}", why.help()),
         }
     }
+}
+
+/// The routers that a packet crosses.
+fn by_routers(topology: &Topology, entry: u32, dst: Vaddr, out: &mut impl Write) -> fmt::Result {
+    let mut before = "by router ";
+    let mut hops = 0;
+    let mut said = Ok(());
+    route::follow_with(topology, (entry, dst, u8::MAX), |router| {
+        hops += 1;
+        said = said.and_then(|()| write!(out, "{before}{}", router.name));
+        before = ", ";
+    });
+    let hop = if hops == 1 { "hop" } else { "hops" };
+    said.and_then(|()| write!(out, " ({hops} {hop}), to "))
 }
 
 fn port_name(topology: &Topology, port: u16) -> &str {

@@ -211,6 +211,16 @@ impl NodeRecord {
     pub fn owns(&self, address: Vaddr) -> bool {
         self.vaddr == address || self.prefixes.iter().any(|p| p.contains(address))
     }
+
+    /// The MAC that packets of `source` come from: its own within the subnet,
+    /// its gateway's from elsewhere.
+    #[inline(always)]
+    pub fn neighbor(&self, source: Vaddr) -> Mac {
+        match self.segment.gateway_mac {
+            Some(gateway) if !self.segment.prefix.contains(source) => gateway,
+            _ => self.neighbors.member(source),
+        }
+    }
 }
 
 /// What packets need of a vnet.

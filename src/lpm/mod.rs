@@ -113,32 +113,52 @@ impl Lpm {
         asked: u32,
         out: &mut [Option<u32>; BURST],
     ) {
-        let mut nodes = [&*self.root; BURST];
-        let mut left = asked;
-        for level in 0..4 {
-            let mut below = 0;
-            for (i, node) in nodes.iter_mut().enumerate() {
-                if left >> i & 1 == 0 {
-                    continue;
-                }
-                let slot = addresses[i].bytes()[level];
-                out[i] = node.value(slot).or(out[i]);
-                if let Some(child) = node.child(slot) {
-                    prefetch(child);
-                    *node = child;
-                    below |= 1 << i;
-                }
-            }
-            left = below;
-            if left == 0 {
-                return;
-            }
-        }
+        find_all([&*self.root; BURST], addresses, asked, out);
+    }
+
+    /// The same with a table for each address.
+    #[inline]
+    pub fn find_each(
+        tables: &[&Lpm; BURST],
+        addresses: &[Vaddr; BURST],
+        asked: u32,
+        out: &mut [Option<u32>; BURST],
+    ) {
+        find_all(tables.map(|table| &*table.root), addresses, asked, out);
     }
 
     /// Bytes on the heap; what clones share counts for each of them.
     pub fn bytes(&self) -> usize {
         self.root.bytes()
+    }
+}
+
+#[inline]
+fn find_all(
+    mut nodes: [&Node; BURST],
+    addresses: &[Vaddr; BURST],
+    asked: u32,
+    out: &mut [Option<u32>; BURST],
+) {
+    let mut left = asked;
+    for level in 0..4 {
+        let mut below = 0;
+        for (i, node) in nodes.iter_mut().enumerate() {
+            if left >> i & 1 == 0 {
+                continue;
+            }
+            let slot = addresses[i].bytes()[level];
+            out[i] = node.value(slot).or(out[i]);
+            if let Some(child) = node.child(slot) {
+                prefetch(child);
+                *node = child;
+                below |= 1 << i;
+            }
+        }
+        left = below;
+        if left == 0 {
+            return;
+        }
     }
 }
 

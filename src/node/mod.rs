@@ -5,3 +5,4 @@
 //! reason for silence.
 
 pub mod arp;
+pub mod router;

@@ -99,6 +99,17 @@ impl First {
     }
 
     #[inline(always)]
+    pub fn ttl(self) -> u8 {
+        (self.0 >> TTL) as u8
+    }
+
+    /// The same with so much less of a TTL that is larger.
+    #[inline(always)]
+    pub fn spent(self, hops: u8) -> First {
+        First(self.0.wrapping_sub(u64::from(hops) << TTL))
+    }
+
+    #[inline(always)]
     pub fn df(self) -> bool {
         self.0 >> DF & 1 != 0
     }

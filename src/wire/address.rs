@@ -127,6 +127,9 @@ impl FromStr for Vni {
 pub struct Vaddr(pub u32);
 
 impl Vaddr {
+    /// All of a link, 255.255.255.255.
+    pub const BROADCAST: Vaddr = Vaddr(u32::MAX);
+
     #[inline]
     pub fn from_bytes(bytes: [u8; 4]) -> Vaddr {
         Vaddr(u32::from_be_bytes(bytes))

@@ -230,6 +230,18 @@ pub fn addresses(bytes: &[u8; HEADER_LEN]) -> (Vaddr, Vaddr) {
     (address([*a, *b, *c, *d]), address([*e, *f, *g, *h]))
 }
 
+/// Writes another TTL into a header, and keeps its checksum right without
+/// reading the rest of it.
+#[inline]
+pub fn set_ttl(header: &mut [u8; HEADER_LEN], ttl: u8) {
+    let old = u64::from(header[field::TTL]) << 8;
+    header[field::TTL] = ttl;
+    let sum = [header[field::CHECKSUM], header[field::CHECKSUM + 1]];
+    let delta = checksum::delta(old, u64::from(ttl) << 8);
+    let sum = checksum::adjust(u16::from_be_bytes(sum), delta).to_be_bytes();
+    [header[field::CHECKSUM], header[field::CHECKSUM + 1]] = sum;
+}
+
 #[inline]
 fn words(bytes: &[u8]) -> Option<[u32; 5]> {
     let bytes = bytes.first_chunk::<HEADER_LEN>()?;

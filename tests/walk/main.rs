@@ -14,6 +14,7 @@ mod plain;
 mod ports;
 mod punts;
 mod relay;
+mod routers;
 mod vectors;
 mod watching;
 mod workers;

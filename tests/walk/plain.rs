@@ -11,9 +11,11 @@ use weft::datapath::{BURST, Context, FreshIds, Outcome, Results, Snapshot, walk}
 use weft::mapping::{Domain, Limits, Mapping, Writer};
 use weft::model::{Dscp, Mode};
 use weft::packet::{Buffer, Meta};
+use weft::wire::virtual_mac;
 use weft::wire::{Layout, Locator, Mac, Saddr, Vaddr, checksum};
 
 use crate::common::frames::{self, Ip, Ip6, TCP, UDP};
+use crate::common::segments::{Router, install};
 use crate::common::topology::*;
 
 /// The second the walks are at.
@@ -31,6 +33,18 @@ struct World {
     tagged_hop: bool,
     mtu: u16,
     own_ranges: usize,
+    segments: Segments,
+}
+
+/// How Z is divided.
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum Segments {
+    /// Not at all.
+    Flat,
+    /// A subnet without a router.
+    Alone,
+    /// A and E in one subnet, C and G in others, behind so many routers.
+    Routed(usize),
 }
 
 fn worlds() -> impl Strategy<Value = World> {
@@ -43,9 +57,16 @@ fn worlds() -> impl Strategy<Value = World> {
         0..8u8,
         select(vec![1280, 1500, 1500]),
         0..3usize,
+        select(vec![
+            Segments::Flat,
+            Segments::Alone,
+            Segments::Routed(1),
+            Segments::Routed(1),
+            Segments::Routed(2),
+        ]),
     );
     (layout, mode, dscp, expires, rest).prop_map(
-        |(layout, mode, dscp, expires, (previous, tagged, mtu, own_ranges))| World {
+        |(layout, mode, dscp, expires, (previous, tagged, mtu, own_ranges, segments))| World {
             layout,
             mode,
             dscp,
@@ -54,6 +75,7 @@ fn worlds() -> impl Strategy<Value = World> {
             tagged_hop: tagged == 0,
             mtu,
             own_ranges,
+            segments,
         },
     )
 }
@@ -110,10 +132,65 @@ impl World {
         if let PortNodes::Many(nodes) = &mut topology.ports[usize::from(TRUNK)].nodes {
             nodes.insert((0, MAC_TWIN), NODE_E);
         }
+        self.divide(&mut topology);
         if self.tagged_hop {
             topology.hops = vec![hop(MAC_R, MAC_S, Some(7))];
         }
         topology
+    }
+
+    /// Z in subnets of sixteen addresses, and C and G elsewhere: A has
+    /// 10.0.0.2, E 10.0.0.6.
+    fn divide(&self, topology: &mut Topology) {
+        let subnets = [
+            ("10.0.0.0/28", "10.0.0.1"),
+            ("10.0.0.32/28", "10.0.0.33"),
+            ("10.0.0.48/30", ""),
+        ];
+        let address = |text: &str| text.parse::<Vaddr>().expect("literal");
+        match self.segments {
+            Segments::Flat => return,
+            Segments::Alone => {
+                install(topology, 0, &[("10.0.0.0/27", "")], &[]);
+                return;
+            }
+            Segments::Routed(_) => {}
+        }
+        for node in topology.nodes.iter_mut().filter(|node| node.vni == Z) {
+            node.vaddr = self.place(node.vaddr);
+        }
+        let routes = vec![
+            ("10.0.0.40/30", "blackhole"),
+            ("192.0.2.0/24", "prohibit"),
+            ("10.0.0.64/26", "via 10.0.0.6"),
+        ];
+        let r1 = |last: &str| Router {
+            name: "r1",
+            addresses: vec![address("10.0.0.1"), address(last)],
+            routes: routes.clone(),
+        };
+        match self.segments {
+            Segments::Routed(2) => {
+                let mut first = r1("10.0.0.49");
+                first.routes.push(("10.0.0.32/28", "via 10.0.0.50"));
+                let second = Router {
+                    name: "r2",
+                    addresses: vec![address("10.0.0.50"), address("10.0.0.33")],
+                    routes: vec![("10.0.0.0/28", "via 10.0.0.49")],
+                };
+                install(topology, 0, &subnets, &[first, second]);
+            }
+            _ => install(topology, 0, &subnets[..2], &[r1("10.0.0.33")]),
+        }
+    }
+
+    /// Where a node of Z is.
+    fn place(&self, vaddr: Vaddr) -> Vaddr {
+        match (self.segments, vaddr) {
+            (Segments::Routed(_), C) => Vaddr(0x0a00_0025),
+            (Segments::Routed(_), G) => Vaddr(0x0a00_0023),
+            _ => vaddr,
+        }
     }
 
     fn mappings(&self, writer: &mut Writer) {
@@ -124,10 +201,10 @@ impl World {
         };
         for (key, mapping) in [
             (key(Z, A), local(NODE_A)),
-            (key(Z, C), local(NODE_C)),
+            (key(Z, self.place(C)), local(NODE_C)),
             (key(Z, E), local(NODE_E)),
             (key(Y, A), local(NODE_TWIN)),
-            (key(Z, G), g),
+            (key(Z, self.place(G)), g),
             (key(Y, G), remote(HOST_S)),
             (key(Z, OUTSIDE), remote(HOST_T)),
         ] {
@@ -196,8 +273,62 @@ fn suffer(mut frame: Vec<u8>, accident: (usize, usize, Option<(usize, u8)>)) -> 
     frame
 }
 
-/// Of a node.
-fn sent() -> impl Strategy<Value = Frame> {
+/// Of a node. Addresses and MACs are those of the world it is sent in.
+#[derive(Clone, Debug)]
+struct Sent {
+    port: u16,
+    mac: Mac,
+    ip: Ip,
+    to: To,
+    kind: Kind,
+    accident: (usize, usize, Option<(usize, u8)>),
+}
+
+#[derive(Clone, Copy, Debug)]
+enum To {
+    /// Whom it has to give it to.
+    Right,
+    Neighbor,
+    Gateway,
+    /// That of another subnet.
+    OtherGateway,
+    Nobody,
+    All,
+}
+
+impl Sent {
+    fn frame(self, world: &World) -> Frame {
+        let vni = if self.port == PORT_TWIN { Y } else { Z };
+        let place = |vaddr| match vni {
+            Z => world.place(vaddr),
+            _ => vaddr,
+        };
+        let ip = Ip {
+            src: place(self.ip.src),
+            dst: place(self.ip.dst),
+            ..self.ip
+        };
+        let gateways = match ip.src.0 & 0x20 {
+            0 => [0x0a00_0001, 0x0a00_0021],
+            _ => [0x0a00_0021, 0x0a00_0001],
+        };
+        let router = |address| virtual_mac::of(virtual_mac::Kind::Router, vni, Vaddr(address));
+        let routed = matches!(world.segments, Segments::Routed(_)) && vni == Z;
+        let elsewhere = ip.src.0 >> 4 != ip.dst.0 >> 4;
+        let to = match self.to {
+            To::Right if routed && elsewhere => router(gateways[0]),
+            To::Right | To::Neighbor => frames::virtual_mac(vni, ip.dst),
+            To::Gateway => router(gateways[0]),
+            To::OtherGateway => router(gateways[1]),
+            To::Nobody => router(u32::MAX),
+            To::All => Mac::BROADCAST,
+        };
+        let frame = frames::ethernet(to, self.mac, None, 0x0800, &ip.bytes());
+        (self.port, suffer(frame, self.accident), self.kind)
+    }
+}
+
+fn sent() -> impl Strategy<Value = Sent> {
     let source = select(vec![
         (PORT_A, MAC_A, A),
         (PORT_A, MAC_A, A),
@@ -216,6 +347,14 @@ fn sent() -> impl Strategy<Value = Frame> {
             OUTSIDE,
             Vaddr(0xe000_0001),
             Vaddr(0x0a00_0011),
+            // Routers, broadcasts, and behind routes.
+            Vaddr(0x0a00_0001),
+            Vaddr(0x0a00_0021),
+            Vaddr(0x0a00_002f),
+            Vaddr(0x0a00_0032),
+            Vaddr(0x0a00_0029),
+            Vaddr(0x0a00_0041),
+            Vaddr(u32::MAX),
         ]),
     );
     let header = (
@@ -224,10 +363,19 @@ fn sent() -> impl Strategy<Value = Frame> {
         any::<bool>(),
         mostly(&[false], any::<bool>()),
         mostly(&[0], 0..200u16),
-        mostly(&[64, 1, 255], any::<u8>()),
+        mostly(&[64, 1, 2, 3, 255], any::<u8>()),
     );
     let options = mostly(&[0], select(vec![4usize, 8]));
-    let to = mostly(&[true], any::<bool>());
+    let to = mostly(
+        &[To::Right],
+        select(vec![
+            To::Neighbor,
+            To::Gateway,
+            To::OtherGateway,
+            To::Nobody,
+            To::All,
+        ]),
+    );
     (
         source,
         dst,
@@ -256,14 +404,14 @@ fn sent() -> impl Strategy<Value = Frame> {
                     options: vec![1; options],
                     ..Ip::new(src, dst, protocol, payload)
                 };
-                let vni = if port == PORT_TWIN { Y } else { Z };
-                let to = if to {
-                    frames::virtual_mac(vni, dst)
-                } else {
-                    Mac::BROADCAST
-                };
-                let frame = frames::ethernet(to, mac, None, 0x0800, &ip.bytes());
-                (port, suffer(frame, accident), kind)
+                Sent {
+                    port,
+                    mac,
+                    ip,
+                    to,
+                    kind,
+                    accident,
+                }
             },
         )
 }
@@ -307,7 +455,7 @@ impl Came {
     fn frame(self, world: &World) -> Frame {
         let of = |(host, vaddr): (u8, Vaddr)| {
             let locators = [locator_r, locator_s, locator_t];
-            world.saddr(locators[usize::from(host)](), vaddr)
+            world.saddr(locators[usize::from(host)](), world.place(vaddr))
         };
         let (traffic_class, label, next_header) = self.header;
         let ip = Ip6 {
@@ -378,6 +526,7 @@ proptest! {
 
     #[test]
     fn what_nodes_send(world in worlds(), frames in prop::collection::vec(sent(), 1..=BURST)) {
+        let frames: Vec<_> = frames.into_iter().map(|frame| frame.frame(&world)).collect();
         both(&world, &frames)?;
     }
 
@@ -388,6 +537,51 @@ proptest! {
     ) {
         let frames: Vec<_> = frames.into_iter().map(|frame| frame.frame(&world)).collect();
         both(&world, &frames)?;
+    }
+}
+
+/// Packets that cross routers take it as well, and those that end there do not.
+#[test]
+fn packets_through_routers_are_plain() {
+    for routers in [1, 2] {
+        let world = World {
+            layout: Layout::P72,
+            mode: Mode::Siit,
+            dscp: Dscp::Copy,
+            expires: 0,
+            previous: false,
+            tagged_hop: false,
+            mtu: 1500,
+            own_ranges: 1,
+            segments: Segments::Routed(routers),
+        };
+        let sent = |dst, ttl| {
+            let sent = Sent {
+                port: PORT_A,
+                mac: MAC_A,
+                ip: Ip {
+                    ttl,
+                    ..frames::udp(A, dst, (4000, 5000), &[7; 30])
+                },
+                to: To::Right,
+                kind: Kind::Whole,
+                accident: (0, 0, None),
+            };
+            sent.frame(&world)
+        };
+        let least = routers as u8 + 1;
+        let crossing = [sent(G, 64), sent(C, 64), sent(G, least), sent(C, least)];
+        assert_eq!(both(&world, &crossing).unwrap(), crossing.len());
+        let direct = [sent(E, 1)];
+        assert_eq!(both(&world, &direct).unwrap(), 0, "E is behind a tag");
+        let ending = [
+            sent(G, least - 1),
+            sent(C, least - 1),
+            sent(Vaddr(0x0a00_0021), 64),
+            sent(Vaddr(0x0a00_0029), 64),
+            sent(A, 64),
+        ];
+        assert_eq!(both(&world, &ending).unwrap(), 0, "{routers}");
     }
 }
 
@@ -403,6 +597,7 @@ fn usual_packets_are_plain() {
         tagged_hop: false,
         mtu: 1500,
         own_ranges: 1,
+        segments: Segments::Flat,
     };
     for layout in [Layout::P72, Layout::P64, Layout::Slot] {
         for mode in [Mode::Siit, Mode::Transparent] {

@@ -1,14 +1,26 @@
 //! ICMP errors to nodes about packets of theirs.
 
-use crate::datapath::Drop;
+use crate::datapath::route::{self, End};
+use crate::datapath::segments::NONE;
+use crate::datapath::topology::NodeRecord;
+use crate::datapath::{Drop, Topology};
 use crate::mapping::NodeIndex;
-use crate::wire::ethernet::{self, ethertype};
-use crate::wire::icmpv4::{self, Problem, unreachable};
-use crate::wire::ipv4;
+use crate::node::router;
+use crate::wire::icmpv4::{Problem, unreachable};
 use crate::wire::virtual_mac::{self, Kind};
+use crate::wire::{Mac, Vaddr, ethernet, ipv4};
 
 use super::Replies;
+use super::router::framed;
 use crate::appliance::plant::Plant;
+
+/// Who tells a node about its packet.
+struct Speaker {
+    address: Vaddr,
+    mac: Mac,
+    /// Routers that the packet had crossed when this one got it.
+    hops: u8,
+}
 
 impl Plant {
     /// What a node is told about a frame of its own that the walk refused.
@@ -21,26 +33,29 @@ impl Plant {
     ) {
         let problem = match why {
             Drop::TooBig => Problem::FragmentationNeeded { mtu },
-            Drop::TtlExceeded => Problem::TimeExceeded(0),
-            Drop::Denied | Drop::OutsideVnet => {
+            Drop::TtlExceeded | Drop::RouteLoop => Problem::TimeExceeded(0),
+            Drop::Denied | Drop::OutsideVnet | Drop::RouteProhibited => {
                 Problem::Unreachable(unreachable::COMMUNICATION_PROHIBITED)
             }
             Drop::SourceRoute => Problem::Unreachable(unreachable::SOURCE_ROUTE_FAILED),
+            Drop::NoRoute => Problem::Unreachable(unreachable::NET),
             _ => Problem::Unreachable(unreachable::HOST),
         };
-        let quote = ethernet::Header::parse(frame).and_then(|link| frame.get(link.len..));
-        if let Some(quote) = quote {
-            self.tell_node(node, problem, quote, replies);
+        let Some(link) = ethernet::Header::parse(frame) else {
+            return;
+        };
+        if let Some(quote) = frame.get(link.len..) {
+            self.tell_node(node, problem, (Some(link.destination), quote), replies);
         }
     }
 
-    /// An ICMP error to a node about a packet it sent, as from the address it
-    /// wrote to.
+    /// An ICMP error to a node about a packet it sent, and to which MAC it sent
+    /// it if that is known.
     pub(super) fn tell_node(
         &mut self,
         node: NodeIndex,
         problem: Problem,
-        quote: &[u8],
+        (sent_to, quote): (Option<Mac>, &[u8]),
         replies: &mut Replies,
     ) {
         let Some(record) = self.topology().node(node) else {
@@ -56,28 +71,62 @@ impl Plant {
         let (Some(mac), Some(fault)) = (record.mac, ipv4::Header::parse_unchecked(quote)) else {
             return;
         };
-        let payload = quote.get(usize::from(fault.header_len)..).unwrap_or(&[]);
-        if !icmpv4::may_answer_with_error(&fault, payload) || !record.owns(fault.src) {
+        let mut subnets = self.topology().subnets.iter();
+        let to_all =
+            subnets.any(|subnet| subnet.vnet == record.vnet && subnet.is_broadcast(fault.dst));
+        if !record.owns(fault.src) || to_all {
             return;
         }
-        let mut message = [0; icmpv4::MAX_ERROR_LEN];
-        let Some(len) = icmpv4::error(problem, fault.dst, quote, &mut message) else {
+        let entry = sent_to.and_then(|mac| self.router_of(node, mac));
+        let speaker = speaker(self.topology(), record, (entry, sent_to.is_some()), &fault);
+        let Some(message) = router::error(problem, quote, speaker.address, speaker.hops) else {
             return;
         };
-        let link = ethernet::Header {
-            destination: mac,
-            source: virtual_mac::of(Kind::Node, record.vni, fault.dst),
-            vlan: (record.vlan != 0).then_some(record.vlan),
-            ethertype: ethertype::IPV4,
-            len: 0,
-        };
+        let frame = framed([mac, speaker.mac], record.vlan, &message);
         let port = record.port;
-        let mut frame = vec![0; ethernet::HEADER_LEN + ethernet::TAG_LEN];
-        let link_len = link.emit(&mut frame);
-        frame.truncate(link_len);
-        frame.extend_from_slice(&message[..len]);
         self.slow.icmp_sent += 1;
         replies.frames.push((port, frame));
+    }
+}
+
+/// The router at which the packet ended; on a link without routers, whom it
+/// was for. What ends in the substrate ended behind the last router, and is
+/// quoted as it was sent there.
+fn speaker(
+    topology: &Topology,
+    record: &NodeRecord,
+    (entry, refused): (Option<u32>, bool),
+    fault: &ipv4::Header,
+) -> Speaker {
+    let mac = |kind, address| virtual_mac::of(kind, record.vni, address);
+    let iface = |at: u32| topology.ifaces.get(at as usize);
+    let segment = &record.segment;
+    let beyond = !refused && segment.gateway != NONE && !segment.prefix.contains(fault.dst);
+    let entry = entry.or_else(|| beyond.then_some(segment.gateway));
+    if let Some((entry, iface_in)) = entry.and_then(|entry| Some((entry, iface(entry)?))) {
+        let ttl = if refused { fault.ttl } else { u8::MAX };
+        let route = route::follow(topology, entry, fault.dst, ttl);
+        let before = match route.end {
+            End::Connected | End::Node(_) => route.hops.saturating_sub(1),
+            _ => route.hops,
+        };
+        return Speaker {
+            address: iface(route.at).map_or(iface_in.address, |iface| iface.address),
+            mac: mac(Kind::Router, iface_in.address),
+            hops: if refused { before } else { 0 },
+        };
+    }
+    match (iface(segment.gateway), segment.gateway_mac) {
+        (Some(gateway), Some(mac)) => Speaker {
+            address: gateway.address,
+            mac,
+            hops: 0,
+        },
+        _ => Speaker {
+            address: fault.dst,
+            mac: mac(Kind::Node, fault.dst),
+            hops: 0,
+        },
     }
 }
 

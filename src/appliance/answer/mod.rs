@@ -4,6 +4,7 @@
 mod arp;
 mod icmp;
 mod misses;
+mod router;
 mod substrate;
 
 use crate::control::proto::Event;
@@ -11,12 +12,14 @@ use crate::control::store::Store;
 use crate::datapath::wiring::{Notice, Punted};
 use crate::datapath::{Drop, Punt};
 use crate::node::arp::ArpIgnored;
+use crate::node::router::RouterIgnored;
 use crate::packet::Packet;
 
 use super::plant::Plant;
 
 /// Frames that control answers are copied out of their packets: it has time.
-const MOST: usize = 2048;
+/// Pings of routers may be as long as a link takes.
+const MOST: usize = 9728;
 
 /// What the slow path counts.
 #[derive(Debug)]
@@ -24,6 +27,8 @@ pub struct SlowCounters {
     pub arp_answered: u64,
     pub arp_ignored: [u64; ArpIgnored::ALL.len()],
     pub arp_asked: u64,
+    pub router_answered: u64,
+    pub router_ignored: [u64; RouterIgnored::COUNT],
     pub icmp_sent: u64,
     pub substrate_errors: u64,
     pub substrate_errors_ignored: u64,
@@ -37,6 +42,8 @@ impl Default for SlowCounters {
             arp_answered: 0,
             arp_ignored: [0; ArpIgnored::ALL.len()],
             arp_asked: 0,
+            router_answered: 0,
+            router_ignored: [0; RouterIgnored::COUNT],
             icmp_sent: 0,
             substrate_errors: 0,
             substrate_errors_ignored: 0,
@@ -68,6 +75,7 @@ impl Plant {
             }
             Punt::SubstrateError => self.translate_error(frame, replies),
             Punt::Relay => self.answer_for_relay(punted.port, frame),
+            Punt::Router { node } => self.answer_for_router(node, frame, replies),
         }
     }
 

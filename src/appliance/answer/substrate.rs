@@ -32,7 +32,7 @@ impl Plant {
         if let Some(mtu) = error.substrate_mtu {
             self.lower_path_mtu(error.vni, error.dst, mtu);
         }
-        self.tell_node(node, error.problem, error.quote(), replies);
+        self.tell_node(node, error.problem, (None, error.quote()), replies);
     }
 
     /// A router's error about a packet to an outsider goes through the walk's

@@ -4,6 +4,12 @@ use super::{Frame, Way};
 use crate::datapath::{Context, Drop, Exit};
 use crate::wire::Vaddr;
 
-pub(super) fn decide(_: &Context<'_>, _: &Frame<'_>, _: Vaddr) -> Result<Way, Exit> {
-    Err(Drop::MacMismatch.into())
+/// Only a router of the sender's own subnet hears it.
+pub(super) fn decide(cx: &Context<'_>, it: &Frame<'_>, address: Vaddr) -> Result<Way, Exit> {
+    match cx.topology.router_near(it.record, address) {
+        // No router passes on what is for a whole link.
+        Some(_) if it.ip.dst == Vaddr::BROADCAST => Err(Drop::Broadcast.into()),
+        Some(iface) => Ok(Way::Router(iface)),
+        None => Err(Drop::MacMismatch.into()),
+    }
 }

@@ -20,6 +20,7 @@
 
 mod inbound;
 mod outbound;
+mod route;
 mod tables;
 
 pub use inbound::inbound;

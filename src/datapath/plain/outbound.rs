@@ -10,8 +10,8 @@ use crate::wire::{Vaddr, ethernet, flow, ipv4, ipv6};
 use super::super::topology::{PATHS, PortRecord};
 use super::super::trace::Stage;
 use super::super::{BURST, Context, Drop, Results};
-use super::tables::{Door, Hop, Receiver, Sender, Tables, Way};
-use super::{IPV4_FRONT, Meter, Rest, Scratch};
+use super::tables::{Door, Hop, ROUTER, Receiver, Sender, Tables, Way};
+use super::{IPV4_FRONT, Meter, Rest, Scratch, route};
 
 /// Where the IPv4 header begins, and what follows it.
 const L3: usize = ethernet::HEADER_LEN;
@@ -24,6 +24,8 @@ struct One {
     first: First,
     sender: NodeIndex,
     path: u8,
+    /// Whether it was given to its gateway.
+    routed: bool,
 }
 
 /// Sends what is plain of a burst that came in by one port; returns the rest.
@@ -50,7 +52,10 @@ pub fn outbound<P: Packet, M: Meter>(
         metas,
         scratch,
     };
-    let (mut rest, n) = widest(permit);
+    let (mut rest, n, routed) = widest(permit);
+    if routed != 0 {
+        route::follow(cx.topology, scratch, routed);
+    }
     meter.passed(Stage::Authorize, n);
     cx.mappings
         .reach_burst(cx.pin, &scratch.keys[..n], &mut scratch.found[..n]);
@@ -87,7 +92,8 @@ pub fn outbound<P: Packet, M: Meter>(
     rest
 }
 
-/// Parse, classify and authorize. Returns what is not plain, and how many are.
+/// Parse, classify and authorize. Returns what is not plain, how many are, and
+/// which of these are for a router, a bit each.
 struct Permit<'a, P> {
     tables: &'a Tables,
     port: (&'a Door, &'a PortRecord),
@@ -97,15 +103,16 @@ struct Permit<'a, P> {
 }
 
 impl<P: Packet> Work for Permit<'_, P> {
-    type Done = (Rest, usize);
+    type Done = (Rest, usize, u32);
 
     #[inline(always)]
-    fn run(self) -> (Rest, usize) {
+    fn run(self) -> (Rest, usize, u32) {
         let scratch = self.scratch;
         let len = self.packets.len().min(self.metas.len()).min(BURST);
         let (packets, metas) = (&self.packets[..len], &self.metas[..len]);
         let mut rest = Rest::default();
         let mut n = 0;
+        let mut routed = 0;
         for i in 0..len {
             match examine(self.tables, self.port, &packets[i], &metas[i]) {
                 Some((key, one)) => {
@@ -114,13 +121,14 @@ impl<P: Packet> Work for Permit<'_, P> {
                     scratch.firsts[k] = one.first;
                     scratch.senders[k] = one.sender;
                     scratch.paths[k] = one.path;
+                    routed |= u32::from(one.routed) << k;
                     scratch.at[k] = i as u8;
                     n += 1;
                 }
                 None => rest.add(i),
             }
         }
-        (rest, n)
+        (rest, n, routed)
     }
 }
 
@@ -145,11 +153,14 @@ fn examine<P: Packet>(
         raw(L3 + ipv4::field::SOURCE),
         raw(L3 + ipv4::field::DESTINATION),
     );
-    // The MAC of a neighbour ends with its address. No group is anybody's.
+    // The MAC of a neighbour ends with its address, and so does the gateway's,
+    // for all who are no neighbours. No group is anybody's.
+    let routed = frame[0] & ROUTER == 0;
+    let to = if routed { sender.gateway } else { dst };
     let theirs = sender.form.is_of(chunk(frame, 0))
-        && raw(2) == dst
+        && raw(2) == to
         && src == sender.source
-        && dst & sender.mask == sender.net
+        && (dst & sender.mask == sender.net) != routed
         && frame[L3 + ipv4::field::DESTINATION] >> 4 != 0xe;
     let (ab, cd) = (be64(frame, L3), be64(frame, L3 + 8));
     // Neither a fragment nor TTL 0.
@@ -169,6 +180,7 @@ fn examine<P: Packet>(
         first: sender.header.first([ab, cd], flow::entropy(flow)),
         sender: node,
         path: (flow as usize % PATHS) as u8,
+        routed,
     };
     let key = sender.own & !u64::from(u32::MAX) | u64::from(u32::from_be(dst));
     Some((Key::from_number(key), one))
@@ -329,9 +341,10 @@ impl<P: Packet> Work for Links<'_, P> {
         for l in 0..self.n.min(BURST) {
             let k = usize::from(scratch.local[l]) % BURST;
             let i = usize::from(scratch.at[k]);
-            let receiver = tables.receivers.get(scratch.nodes[l].index());
+            let node = scratch.nodes[l];
+            let receiver = tables.receivers.get(node.index());
             let sent = match (receiver, self.packets.get_mut(i)) {
-                (Some(receiver), Some(packet)) => {
+                (Some(receiver), Some(packet)) if node != scratch.senders[k] => {
                     to_neighbor(packet, receiver, scratch.keys[k], scratch.firsts[k])
                 }
                 _ => None,
@@ -361,5 +374,9 @@ fn to_neighbor<P: Packet>(
     let front = frame.first_chunk_mut::<L4>()?;
     let source = Vaddr(be32(front, L3 + ipv4::field::SOURCE));
     *front.first_chunk_mut()? = receiver.link(source);
+    // Behind a router.
+    if front[L3 + ipv4::field::TTL] != first.ttl() {
+        ipv4::set_ttl(front[L3..].first_chunk_mut()?, first.ttl());
+    }
     Some(receiver.port)
 }

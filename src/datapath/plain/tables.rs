@@ -9,9 +9,11 @@ use crate::mapping::{Key, NodeIndex};
 use crate::model::{Dscp, Mode, Role};
 use crate::siit::plain::{self, Form};
 use crate::wire::address::Prefix4;
+use crate::wire::virtual_mac::{self, Kind};
 use crate::wire::{Mac, Vaddr, ethernet, ipv4, ipv6};
 
 use super::super::front::Form16;
+use super::super::segments::{IfaceRecord, NONE, Segment};
 use super::super::topology::{
     self, HostRecord, NodeRecord, PATHS, PortNodes, PortRecord, Topology, VnetRecord,
 };
@@ -42,7 +44,7 @@ impl Tables {
                 .enumerate()
                 .map(|(index, node)| {
                     let mac = known_mac(topology, index);
-                    Sender::of(node, vnet(node), mac, topology.entropy.mask())
+                    Sender::of(topology, node, (vnet(node), mac))
                 })
                 .collect(),
             receivers: topology
@@ -106,10 +108,15 @@ pub(super) struct Sender {
     pub form: Form16,
     /// Its vnet and address, as in a key.
     pub own: u64,
-    /// Its address, and the range of its vnet, as they lie in a packet.
+    /// Its address, and the range of its neighbours, as they lie in a packet.
     pub source: u32,
     pub net: u32,
     pub mask: u32,
+    /// Its gateway's address, as it lies in a packet; of none, what is no
+    /// router's.
+    pub gateway: u32,
+    /// The router there.
+    pub router: u32,
     /// What its end adds to a checksum, if checksums are adjusted.
     pub part: u32,
     pub header: Form,
@@ -118,17 +125,21 @@ pub(super) struct Sender {
 }
 
 impl Sender {
-    fn of(node: &NodeRecord, vnet: Option<&VnetRecord>, mac: Mac, entropy: u16) -> Sender {
+    fn of(
+        topology: &Topology,
+        node: &NodeRecord,
+        (vnet, mac): (Option<&VnetRecord>, Mac),
+    ) -> Sender {
         let (mode, dscp) = vnet.map_or_else(Default::default, |vnet| (vnet.mode, vnet.dscp));
         let tos = match dscp {
             Dscp::Copy => (0xff, 0),
             Dscp::Zero => (3, 0),
             Dscp::Fixed(dscp) => (3, dscp << 2),
         };
-        // Of several ranges the first; packets to another one are not plain.
-        let range = vnet.and_then(|vnet| vnet.prefixes.first());
+        let range = vnet.and_then(|vnet| neighbors_of(node, vnet));
+        let gateway = gateway_of(topology, node);
         Sender {
-            form: match vnet {
+            form: match range {
                 Some(_) => front(node, mac),
                 None => Form16::NONE,
             },
@@ -136,16 +147,39 @@ impl Sender {
             source: node.vaddr.0.to_be(),
             net: range.map_or(0, |range| range.address.0).to_be(),
             mask: range.map_or(0, |range| Prefix4::mask(range.len)).to_be(),
+            gateway: gateway.map_or(u32::MAX, |gateway| gateway.address.0.to_be()),
+            router: gateway.map_or(NONE, |gateway| gateway.router),
             part: plain::part(node.checksum_part),
-            header: Form::new(mode, tos, entropy),
+            header: Form::new(mode, tos, topology.entropy.mask()),
             saddr: (u128::from_be_bytes(node.saddr) | u128::from(node.vaddr.0)).to_be_bytes(),
             siit: mode == Mode::Siit,
         }
     }
 }
 
+/// Whom a node reaches without a router, by plain packets: of several ranges of
+/// a vnet only the first, and nobody in a subnet that no range contains.
+fn neighbors_of(node: &NodeRecord, vnet: &VnetRecord) -> Option<Prefix4> {
+    let everybody = Segment::default().prefix;
+    let segment = &node.segment;
+    if segment.subnet == NONE {
+        return Some(vnet.prefixes.first().copied().unwrap_or(everybody));
+    }
+    let within =
+        |range: &Prefix4| range.len <= segment.prefix.len && range.contains(segment.prefix.address);
+    let inside = vnet.prefixes.is_empty() || vnet.prefixes.iter().any(within);
+    inside.then_some(segment.prefix)
+}
+
+/// The interface behind a node's gateway.
+fn gateway_of<'t>(topology: &'t Topology, node: &NodeRecord) -> Option<&'t IfaceRecord> {
+    let gateway = topology.ifaces.get(node.segment.gateway as usize)?;
+    let near = topology.router_near(node, gateway.address)?;
+    (near == node.segment.gateway).then_some(gateway)
+}
+
 /// What the frames of a node begin with, from the MAC that its port knows it
-/// by: zero is any.
+/// by: zero is any. The MACs of neighbours and of routers differ in one bit.
 fn front(node: &NodeRecord, mac: Mac) -> Form16 {
     let [to, also, ..] = node.neighbors.member(Vaddr(0)).0;
     let [a, b, c, d, e, f] = mac.0;
@@ -153,9 +187,15 @@ fn front(node: &NodeRecord, mac: Mac) -> Form16 {
     let g = given;
     Form16::new(
         [to, also, 0, 0, 0, 0, a, b, c, d, e, f, 0x08, 0x00, 0x45, 0],
-        [255, 255, 0, 0, 0, 0, g, g, g, g, g, g, 255, 255, 255, 0],
+        [!ROUTER, 255, 0, 0, 0, 0, g, g, g, g, g, g, 255, 255, 255, 0],
     )
 }
+
+/// The bit of a MAC's first byte that is clear in those of routers.
+pub(super) const ROUTER: u8 = Kind::Node as u8 ^ Kind::Router as u8;
+
+const _: () = assert!(size_of::<Receiver>() == 32 && size_of::<Sender>() == 128);
+const _: () = assert!(ROUTER.is_power_of_two() && Kind::Node as u8 & ROUTER != 0);
 
 /// The MAC that the node's port knows it by; zero if it is alone there, and
 /// whichever it uses. Among several, who it is has been found by its MAC.
@@ -175,11 +215,6 @@ fn key(node: &NodeRecord) -> Key {
     Key::new(node.vni.0, node.vaddr.0)
 }
 
-/// What the MACs of a node's neighbours begin with, as a number.
-fn neighbors(node: &NodeRecord) -> u64 {
-    number(node.neighbors.member(Vaddr(0)))
-}
-
 /// A MAC as a number.
 fn number(mac: Mac) -> u64 {
     let [a, b, c, d, e, f] = mac.0;
@@ -194,8 +229,12 @@ pub(super) struct Receiver {
     pub key: u64,
     /// Its MAC as the first six of eight bytes.
     pub mac: u64,
-    /// What the MACs of its neighbours begin with, as a number.
-    pub neighbors: u64,
+    /// Its gateway's address, for what comes from beyond its subnet.
+    pub gateway: u32,
+    /// What the MACs of its neighbours begin with.
+    pub family: u16,
+    /// How many of an address's last bits tell its neighbours apart.
+    pub shift: u8,
     pub part: u32,
     pub port: u16,
     /// The largest payload of IPv4 that its port takes.
@@ -204,14 +243,27 @@ pub(super) struct Receiver {
 
 impl Receiver {
     fn of(node: &NodeRecord, port: Option<&PortRecord>) -> Receiver {
-        let ready = node.mac.zip(port).filter(|_| node.vlan == 0);
+        let [a, b, ..] = node.neighbors.member(Vaddr(0)).0;
+        let gateway = match node.segment.gateway_mac {
+            None => Some((Vaddr(0), u32::BITS as u8)),
+            Some(mac) => match virtual_mac::recognise(mac, node.vni) {
+                Some((Kind::Router, address)) => {
+                    Some((address, u32::BITS as u8 - node.segment.prefix.len))
+                }
+                _ => None,
+            },
+        };
+        let ready = node.mac.zip(port);
+        let ready = ready.filter(|_| node.vlan == 0 && gateway.is_some());
         Receiver {
             key: match ready {
                 Some(_) => key(node).number(),
                 None => 0,
             },
             mac: ready.map_or(0, |(mac, _)| number(mac) << 16),
-            neighbors: neighbors(node),
+            gateway: gateway.map_or(0, |(address, _)| address.0),
+            family: u16::from_be_bytes([a, b]),
+            shift: gateway.map_or(0, |(_, shift)| shift),
             part: plain::part(node.checksum_part),
             port: node.port,
             room: ready.map_or(0, |(_, port)| {
@@ -225,8 +277,13 @@ impl Receiver {
     /// The link header of what it gets from `source`.
     #[inline(always)]
     pub(super) fn link(&self, source: Vaddr) -> [u8; ethernet::HEADER_LEN] {
-        let from = self.neighbors | u64::from(source.0);
-        let last = from << 16 | u64::from(ethernet::ethertype::IPV4);
+        let near = u64::from(source.0 ^ self.key as u32) >> self.shift == 0;
+        let (family, address) = match near {
+            true => (self.family, source.0),
+            false => (self.family ^ u16::from(ROUTER) << 8, self.gateway),
+        };
+        let from = u64::from(family) << 48 | u64::from(address) << 16;
+        let last = from | u64::from(ethernet::ethertype::IPV4);
         let mut link = [0; ethernet::HEADER_LEN];
         link[..8].copy_from_slice(&self.mac.to_be_bytes());
         link[6..].copy_from_slice(&last.to_be_bytes());

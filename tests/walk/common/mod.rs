@@ -9,6 +9,7 @@
 )]
 
 pub mod frames;
+pub mod segments;
 pub mod topology;
 
 use std::sync::Arc;

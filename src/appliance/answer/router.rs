@@ -1,0 +1,82 @@
+//! Packets of nodes for the routers of their vnets.
+
+use crate::datapath::route::{self, End};
+use crate::mapping::NodeIndex;
+use crate::node::router::{self, Router};
+use crate::wire::ethernet::{self, ethertype};
+use crate::wire::virtual_mac::{self, Kind};
+use crate::wire::{Mac, ipv4};
+
+use super::Replies;
+use crate::appliance::plant::Plant;
+
+impl Plant {
+    pub(super) fn answer_for_router(
+        &mut self,
+        node: NodeIndex,
+        frame: &[u8],
+        replies: &mut Replies,
+    ) {
+        let Some(link) = ethernet::Header::parse(frame) else {
+            return;
+        };
+        let packet = frame.get(link.len..).unwrap_or(&[]);
+        let Some(ip) = ipv4::Header::parse_unchecked(packet) else {
+            return;
+        };
+        let topology = self.publisher.current();
+        let entry = self.router_of(node, link.destination);
+        let route = entry.map(|entry| route::follow(topology, entry, ip.dst, ip.ttl));
+        // Routes may have changed since.
+        let Some(route) = route.filter(|route| route.end == End::Own) else {
+            return;
+        };
+        let router = topology
+            .ifaces
+            .get(route.at as usize)
+            .and_then(|iface| topology.routers.get(iface.router as usize));
+        let (Some(router), Some(record)) = (router, topology.node(node)) else {
+            return;
+        };
+        let asked = Router {
+            vnet: topology.vnet(router.vnet).map_or("", |vnet| &vnet.name),
+            name: &router.name,
+            own: ip.dst,
+            hops: route.hops,
+        };
+        let (port, vlan) = (record.port, record.vlan);
+        match router::answer(packet, &asked, &mut self.services) {
+            Ok(reply) => {
+                self.slow.router_answered += 1;
+                let link = [link.source, link.destination];
+                replies.frames.push((port, framed(link, vlan, &reply)));
+            }
+            Err(why) => self.slow.router_ignored[why as usize] += 1,
+        }
+    }
+
+    /// The interface of the router that a node means by this MAC.
+    pub(super) fn router_of(&self, node: NodeIndex, mac: Mac) -> Option<u32> {
+        let record = self.topology().node(node)?;
+        match virtual_mac::recognise(mac, record.vni)? {
+            (Kind::Router, address) => self.topology().router_near(record, address),
+            (Kind::Node, _) => None,
+        }
+    }
+}
+
+/// A frame to a node.
+pub(super) fn framed([to, from]: [Mac; 2], vlan: u16, packet: &[u8]) -> Vec<u8> {
+    let link = ethernet::Header {
+        destination: to,
+        source: from,
+        vlan: (vlan != 0).then_some(vlan),
+        ethertype: ethertype::IPV4,
+        len: 0,
+    };
+    let mut frame = vec![0; ethernet::HEADER_LEN + ethernet::TAG_LEN];
+    let len = link.emit(&mut frame);
+    frame.truncate(len);
+    frame.extend_from_slice(packet);
+    frame
+}

@@ -1,0 +1,111 @@
+//! Plain packets that were given to their gateway.
+//!
+//! The routes of a burst are looked up together, once for each router of the
+//! longest chain. Only what goes on to a node of a connected subnet stays
+//! plain; what ends at a router, or goes by a node that routes, is left to the
+//! walk, by a key that nobody has.
+
+use crate::arch::{Work, widest};
+use crate::lpm::{self, Lpm};
+use crate::mapping::Key;
+use crate::wire::Vaddr;
+
+use super::super::BURST;
+use super::super::route::MOST_HOPS;
+use super::super::segments::{Leg, RouterRecord};
+use super::super::topology::Snapshot;
+use super::Scratch;
+
+const _: () = assert!(BURST == lpm::BURST);
+
+/// No table has it.
+const NOBODY: Key = Key::new(0, 0);
+
+/// Spends the TTL of the packets whose bit is set.
+#[inline(never)]
+pub(super) fn follow(topology: &Snapshot, scratch: &mut Scratch, routed: u32) {
+    widest(Follow {
+        topology,
+        scratch,
+        routed,
+    });
+}
+
+struct Follow<'a> {
+    topology: &'a Snapshot,
+    scratch: &'a mut Scratch,
+    routed: u32,
+}
+
+impl Work for Follow<'_> {
+    type Done = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let (topology, scratch) = (self.topology, self.scratch);
+        let Some(any) = topology.routers.first() else {
+            return give_up(scratch, self.routed);
+        };
+        let mut addresses = [Vaddr(0); BURST];
+        let mut routers: [&RouterRecord; BURST] = [any; BURST];
+        let mut tables: [&Lpm; BURST] = [&any.routes; BURST];
+        let (mut left, mut lost) = (0, 0);
+        for k in bits(self.routed) {
+            addresses[k] = Vaddr(scratch.keys[k].vaddr());
+            let sender = topology.plain().senders.get(scratch.senders[k].index());
+            match sender.and_then(|sender| topology.routers.get(sender.router as usize)) {
+                Some(router) => {
+                    (routers[k], tables[k]) = (router, &router.routes);
+                    left |= 1 << k;
+                }
+                None => lost |= 1 << k,
+            }
+        }
+        for hops in 1..=MOST_HOPS {
+            let mut places = [None; BURST];
+            Lpm::find_each(&tables, &addresses, left, &mut places);
+            let mut further = 0;
+            for k in bits(left) {
+                let leg = places[k].and_then(|place| routers[k].legs.get(place as usize));
+                let first = scratch.firsts[k];
+                match leg {
+                    Some(Leg::Connected { .. }) if first.ttl() > hops => {
+                        scratch.firsts[k] = first.spent(hops);
+                        continue;
+                    }
+                    Some(Leg::Next { router, .. }) if first.ttl() > hops => {
+                        if let Some(router) = topology.routers.get(*router as usize) {
+                            (routers[k], tables[k]) = (router, &router.routes);
+                            further |= 1 << k;
+                            continue;
+                        }
+                    }
+                    _ => {}
+                }
+                lost |= 1 << k;
+            }
+            left = further;
+            if left == 0 {
+                break;
+            }
+        }
+        give_up(scratch, lost | left);
+    }
+}
+
+#[inline(always)]
+fn give_up(scratch: &mut Scratch, which: u32) {
+    for k in bits(which) {
+        scratch.keys[k] = NOBODY;
+    }
+}
+
+/// The places of the bits that are set.
+#[inline(always)]
+fn bits(mut word: u32) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let place = word.trailing_zeros() as usize;
+        word &= word.wrapping_sub(1);
+        (place < BURST).then_some(place)
+    })
+}
