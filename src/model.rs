@@ -3,14 +3,20 @@
 //!
 //! Doc comments here are the reference documentation of the keys.
 
+mod member;
+mod policy;
 mod relay;
 mod segment;
+mod services;
 
 pub use relay::{
     ClassRule, Eam, Hairpin, IcmpRate, Outsider, Relay, RelaySide4, RelaySide6, UdpZero,
 };
 
+pub use member::Member;
+pub use policy::{Dhcp, Learn, LearnAs, MssClamp, UnknownMac};
 pub use segment::{Router, RouterInterface, Subnet, Vroute, VrouteAction};
+pub use services::{DhcpRoute, Range4, Snmp, SnmpAuth, SnmpPrivacy, SnmpUser, SubnetDhcp};
 
 use std::fmt;
 use std::net::Ipv6Addr;
@@ -47,6 +53,65 @@ pub struct Vnet {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 68, max = 15972))]
     pub mtu: Option<u16>,
+    /// Who answers DHCP requests of its nodes.
+    #[serde(default, skip_serializing_if = "policy::usual")]
+    pub dhcp: Dhcp,
+    /// With `dhcp = "node"`: address of the node that answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dhcp_server: Option<Vaddr>,
+    /// Whether a broadcast reaches the other nodes of its subnet.
+    #[serde(default, skip_serializing_if = "policy::usual")]
+    pub broadcast: bool,
+    /// Multicast groups that are not carried.
+    #[serde(
+        default = "policy::withheld",
+        skip_serializing_if = "policy::withheld_as_usual"
+    )]
+    pub withheld: Vec<Prefix4>,
+    /// Lower the segment size of TCP connections: `true` to what the nodes' MTU
+    /// holds, or a number to that.
+    #[serde(default, skip_serializing_if = "policy::usual")]
+    pub mss_clamp: MssClamp,
+    /// What makes a host learn a further address of a node.
+    #[serde(default, skip_serializing_if = "policy::usual")]
+    pub learn: Learn,
+    /// What a learned address is to the one that the node had.
+    #[serde(default, skip_serializing_if = "policy::usual")]
+    pub learn_as: LearnAs,
+    /// With `learn_as = "watch"`: seconds until one of both goes.
+    #[serde(
+        default = "policy::learn_seconds",
+        skip_serializing_if = "policy::learn_seconds_as_usual"
+    )]
+    #[schemars(range(min = 1, max = 86400))]
+    pub learn_seconds: u32,
+    /// What becomes of a frame for a hardware address that nobody has.
+    #[serde(default, skip_serializing_if = "policy::usual")]
+    pub unknown_mac: UnknownMac,
+}
+
+impl Vnet {
+    /// With every key but these as it is when absent.
+    pub fn new(name: &str, vni: Vni) -> Vnet {
+        Vnet {
+            name: name.to_owned(),
+            vni,
+            mode: Mode::default(),
+            dscp: Dscp::default(),
+            prefixes: Vec::new(),
+            verify: Verify::default(),
+            mtu: None,
+            dhcp: Dhcp::default(),
+            dhcp_server: None,
+            broadcast: false,
+            withheld: policy::withheld(),
+            mss_clamp: MssClamp::default(),
+            learn: Learn::default(),
+            learn_as: LearnAs::default(),
+            learn_seconds: policy::LEARN_SECONDS,
+            unknown_mac: UnknownMac::default(),
+        }
+    }
 }
 
 /// Modes of carriage between weft hosts.
@@ -495,6 +560,8 @@ schema_of_text! {
     ClassRule => "ClassRule", "string or integer", "`\"copy\"`, or a value from 0 to 255.";
     IcmpRate => "IcmpRate", "string or integer", "A number each second, or `\"unlimited\"`.";
     Interface6 => "Interface6", "string", "IPv6 address with its length such as `2001:db8:ffff::1/64`.";
+    Range4 => "Range4", "string", "IPv4 addresses from one to another such as `10.0.1.100-10.0.1.199`.";
+    MssClamp => "MssClamp", "boolean or integer", "`true`, `false`, or a value from 536 to 65495.";
     RssKey => "RssKey", "string", "Bytes in hexadecimal such as `6d5a6d5a…`, or `driver`.";
     Dscp => "Dscp", "string or integer", "`\"copy\"`, `\"zero\"`, or a value from 0 to 63.";
 }

@@ -341,7 +341,7 @@ proptest! {
     }
 
     #[test]
-    fn random_keys_are_answered(text in "(\\[{0,2}(port|vnet|host|runtime|relay|eam|outsider|subnet|router|vroute|interfaces|ipv4|via|é)(\\.[a-z]{1,4})?\\]{0,2} ?(= ?(\\{\\}|\\[1\\]|\"x\"|-7|1e9))?\n){0,12}") {
+    fn random_keys_are_answered(text in "(\\[{0,2}(port|vnet|host|runtime|relay|eam|outsider|subnet|router|vroute|interfaces|member|dhcp|snmp|users|ipv4|via|é)(\\.[a-z]{1,4})?\\]{0,2} ?(= ?(\\{\\}|\\[1\\]|\"x\"|-7|1e9))?\n){0,12}") {
         answers(text.as_bytes());
     }
 

@@ -394,6 +394,7 @@ fn store_limits(limits: &config::Limits) -> store::Limits {
         subnets: limits.subnets as usize,
         routers: limits.routers as usize,
         vroutes: limits.vroutes as usize,
+        members: limits.members as usize,
         ..store::Limits::default()
     }
 }

@@ -147,6 +147,7 @@ impl Summary {
                 ("subnet", config.subnet.len()),
                 ("router", config.router.len()),
                 ("vroute", config.vroute.len()),
+                ("member", config.member.len()),
             ],
             control_cpu: config.runtime.control_cpu,
             workers: workers.collect(),

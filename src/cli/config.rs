@@ -6,7 +6,9 @@ use serde::Serialize;
 use super::failure::Failure;
 use super::output::Context;
 use super::pages::each_page;
-use crate::control::proto::{Access, ConfigDump, EamList, Held, MappingList, VrouteList};
+use crate::control::proto::{
+    Access, ConfigDump, EamList, Held, MappingList, MemberList, VrouteList,
+};
 use crate::model;
 
 /// The running configuration.
@@ -17,10 +19,11 @@ pub(super) enum Config {
 
 /// Print the running state as loadable TOML.
 ///
-/// Routes of virtual routers and mappings of vnets and of the relay come last, page by page. With --json the text is in `toml`,
-/// without these, and `vroutes`, `mappings` and `eams` say how many there are.
+/// Routes of virtual routers, members of groups and mappings of vnets and of the relay come last,
+/// page by page. With --json the text is in `toml`,
+/// without these, and `vroutes`, `members`, `mappings` and `eams` say how many there are.
 #[derive(Debug, Args)]
-#[command(after_help = "Methods: config.dump, vroute.list, mapping.list, eam.list")]
+#[command(after_help = "Methods: config.dump, vroute.list, member.list, mapping.list, eam.list")]
 pub(super) struct Dump {
     /// Leave the mappings out.
     #[arg(long)]
@@ -45,6 +48,12 @@ struct Vroutes<'a> {
     vroute: Vec<&'a model::Vroute>,
 }
 
+/// The same of members of groups.
+#[derive(Serialize)]
+struct Members<'a> {
+    member: Vec<&'a model::Member>,
+}
+
 impl Config {
     pub(super) fn run(self, context: &mut Context) -> Result<(), Failure> {
         let Config::Dump(dump) = self;
@@ -64,6 +73,12 @@ impl Dump {
             each_page(&mut client, VrouteList::default(), None, |page| {
                 let vroute = objects(&page);
                 context.raw(tables(page.is_empty(), &Vroutes { vroute })?.as_bytes())
+            })?;
+        }
+        if dump.members > 0 {
+            each_page(&mut client, MemberList::default(), None, |page| {
+                let member = objects(&page);
+                context.raw(tables(page.is_empty(), &Members { member })?.as_bytes())
             })?;
         }
         if !self.no_mappings && dump.mappings > 0 {

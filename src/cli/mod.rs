@@ -30,11 +30,13 @@ mod load;
 mod log;
 mod mapping;
 mod mapping_file;
+mod member;
 mod objects;
 mod output;
 mod outsider;
 mod pages;
 mod pcapng;
+mod policy;
 mod relay;
 mod run;
 mod segment;
@@ -109,6 +111,8 @@ enum Command {
     #[command(subcommand)]
     Vroute(segment::Vroute),
     #[command(subcommand)]
+    Member(member::Member),
+    #[command(subcommand)]
     Port(status::Port),
     Events(events::Events),
     Explain(explain::Explain),
@@ -154,6 +158,7 @@ fn dispatch(command: Command, context: &mut Context) -> Result<ExitCode, Failure
         Command::Subnet(command) => command.run(context),
         Command::Router(command) => command.run(context),
         Command::Vroute(command) => command.run(context),
+        Command::Member(command) => command.run(context),
         Command::Port(command) => command.run(context),
         Command::Events(command) => command.run(context),
         Command::Explain(command) => command.run(context),

@@ -87,6 +87,8 @@ pub(super) struct VnetAdd {
     #[arg(long)]
     mtu: Option<u16>,
     #[command(flatten)]
+    policy: super::policy::Policy,
+    #[command(flatten)]
     revision: Revision,
 }
 
@@ -98,15 +100,15 @@ impl Vnet {
                 vnet.name == name
             }),
             Vnet::Add(add) => {
-                let vnet = model::Vnet {
-                    name: add.name,
-                    vni: add.vni,
+                let mut vnet = model::Vnet {
                     mode: add.mode,
                     dscp: add.dscp,
                     prefixes: add.prefixes,
                     verify: add.verify,
                     mtu: add.mtu,
+                    ..model::Vnet::new(&add.name, add.vni)
                 };
+                add.policy.give(&mut vnet);
                 let revision = add.revision.revision;
                 pages::change(context, &VnetSet { vnet, revision })
             }

@@ -8,8 +8,8 @@ use super::output::{Context, remark};
 use super::table::{Column, Table, number, text};
 use crate::control::client::{Client, ClientError};
 use crate::control::proto::{
-    Access, Applied, BindingList, EamList, Held, HostList, Learned, MappingList, OutsiderList,
-    Page, Request, RouteList, RouterList, SubnetList, VnetList, VrouteList,
+    Access, Applied, BindingList, EamList, Held, HostList, Learned, MappingList, MemberList,
+    OutsiderList, Page, Request, RouteList, RouterList, SubnetList, VnetList, VrouteList,
 };
 use crate::model;
 
@@ -52,6 +52,7 @@ pages! {
     SubnetList => model::Subnet;
     RouterList => model::Router;
     VrouteList => model::Vroute;
+    MemberList => model::Member;
 }
 
 /// Asks for page after page and hands each over, up to `most` objects. True if

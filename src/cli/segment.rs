@@ -6,6 +6,7 @@ use super::failure::Failure;
 use super::objects::{Most, Revision};
 use super::output::Context;
 use super::pages::{self, Row, join, or_empty};
+use super::policy::{Device, Told};
 use super::table::{Column, text};
 use super::values;
 use crate::control::proto::{
@@ -61,6 +62,8 @@ pub(super) struct SubnetAdd {
     #[arg(long)]
     gateway: Option<Vaddr>,
     #[command(flatten)]
+    told: Told,
+    #[command(flatten)]
     revision: Revision,
 }
 
@@ -84,6 +87,7 @@ impl Subnet {
                     vnet: add.vnet,
                     prefix: add.prefix,
                     gateway: add.gateway,
+                    dhcp: add.told.table(),
                 };
                 let revision = add.revision.revision;
                 pages::change(context, &SubnetSet { subnet, revision })
@@ -152,6 +156,8 @@ pub(super) struct RouterAdd {
     #[arg(long = "interface", value_name = "SUBNET=ADDRESS", required = true, value_parser = interface)]
     interfaces: Vec<RouterInterface>,
     #[command(flatten)]
+    device: Device,
+    #[command(flatten)]
     revision: Revision,
 }
 
@@ -184,6 +190,7 @@ impl Router {
                     name: add.name,
                     vnet: add.vnet,
                     interfaces: add.interfaces,
+                    snmp: add.device.table(),
                 };
                 let revision = add.revision.revision;
                 pages::change(context, &RouterSet { router, revision })

@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::control::proto::Protocol;
-use crate::model::{Dscp, NextHop};
+use crate::model::{Dscp, MssClamp, NextHop};
 
 /// One of the words that the protocol knows for a type.
 pub(super) fn one_of<T>(words: &'static [&'static str]) -> impl TypedValueParser<Value = T>
@@ -26,6 +26,11 @@ fn number_or_word<T: DeserializeOwned>(text: &str, expected: &str) -> Result<T, 
 
 pub(super) fn dscp(text: &str) -> Result<Dscp, String> {
     number_or_word(text, "`copy`, `zero` or a number from 0 to 63")
+}
+
+pub(super) fn mss_clamp(text: &str) -> Result<MssClamp, String> {
+    let number = serde_json::from_str(text);
+    number.map_err(|_| "expected true, false or a number from 536 to 65495".to_owned())
 }
 
 pub(super) fn protocol(text: &str) -> Result<Protocol, String> {

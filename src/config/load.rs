@@ -177,6 +177,7 @@ impl<'i> Reader<'i> {
             subnet: self.list("subnet"),
             router: self.list("router"),
             vroute: self.list("vroute"),
+            member: self.list("member"),
             binding: self.list("binding"),
             host: self.list("host"),
             mapping: self.list("mapping"),
@@ -351,6 +352,7 @@ fn in_words(message: &str) -> String {
         _ => match expected.strip_prefix("the text form of a ") {
             Some("Mac") => "a hardware address such as \"02:00:00:00:00:01\"",
             Some("Vaddr") => "an IPv4 address such as \"10.0.0.2\"",
+            Some("Range4") => "addresses such as \"10.0.1.100-10.0.1.199\"",
             Some("Prefix4") => "an IPv4 prefix such as \"10.0.0.0/24\"",
             Some("Locator") => "an IPv6 prefix such as \"2001:db8:0:a:100::/72\"",
             Some("Interface4") => "an address with its length such as \"192.0.2.1/24\"",

@@ -27,8 +27,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    Binding, Eam, Host, Mapping, Neighbor, Outsider, Port, Relay, Role, Route, Router, Subnet,
-    Vnet, Vroute,
+    Binding, Eam, Host, Mapping, Member, Neighbor, Outsider, Port, Relay, Role, Route, Router,
+    Subnet, Vnet, Vroute,
 };
 use crate::wire::{Layout, Locator};
 
@@ -99,6 +99,9 @@ pub struct Config {
     /// Routes of virtual routers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub vroute: Vec<Vroute>,
+    /// Hosts that hear multicast groups of vnets.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub member: Vec<Member>,
     /// Nodes on this host.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub binding: Vec<Binding>,
@@ -258,15 +261,7 @@ mod tests {
         let config = ports("[1]", &["role = \"uplink\""]);
         assert_eq!(config.file_prefix(), "weft-R");
         assert_eq!(config.queues(&config.port[0]), 1);
-        let vnet = Vnet {
-            name: "Z".to_owned(),
-            vni: crate::wire::Vni(0x5a_0001),
-            mode: Default::default(),
-            dscp: Default::default(),
-            prefixes: Vec::new(),
-            verify: Default::default(),
-            mtu: None,
-        };
+        let vnet = Vnet::new("Z", crate::wire::Vni(0x5a_0001));
         assert_eq!(config.vnet_mtu(&vnet), 1472);
     }
 }

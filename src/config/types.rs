@@ -170,6 +170,9 @@ pub struct Limits {
     /// Routes of virtual routers.
     #[schemars(range(min = 0, max = 4194304))]
     pub vroutes: u32,
+    /// Hosts that hear multicast groups, counted by group.
+    #[schemars(range(min = 0, max = 1048576))]
+    pub members: u32,
     /// Packets held for one unresolved destination.
     #[schemars(range(min = 0, max = 1024))]
     pub holds_per_destination: u32,
@@ -214,6 +217,7 @@ impl Default for Limits {
             subnets: 4096,
             routers: 4096,
             vroutes: 1 << 18,
+            members: 65536,
             holds_per_destination: 8,
             holds_per_node: 256,
             holds: 4096,

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::model::{
-    Binding, Eam, Host, Mapping, Origin, Outsider, Route, Router, Subnet, Vnet, Vroute,
+    Binding, Eam, Host, Mapping, Member, Origin, Outsider, Route, Router, Subnet, Vnet, Vroute,
 };
 use crate::wire::address::Prefix4;
 
@@ -75,10 +75,11 @@ pub enum Kind {
     Eam,
     Outsider,
     Vroute,
+    Member,
 }
 
 impl Kind {
-    pub const ALL: [Kind; 12] = [
+    pub const ALL: [Kind; 13] = [
         Kind::Vnet,
         Kind::Subnet,
         Kind::Router,
@@ -91,6 +92,7 @@ impl Kind {
         Kind::Eam,
         Kind::Outsider,
         Kind::Vroute,
+        Kind::Member,
     ];
 }
 
@@ -109,6 +111,7 @@ impl fmt::Display for Kind {
             Kind::Eam => "eam",
             Kind::Outsider => "outsider",
             Kind::Vroute => "vroute",
+            Kind::Member => "member",
         })
     }
 }
@@ -187,7 +190,7 @@ macro_rules! lists {
 
 lists! {
     VnetList; HostList; BindingList(vnet); MappingList(vnet); RouteList; EamList; OutsiderList(vnet);
-    SubnetList(vnet); RouterList(vnet); VrouteList(router);
+    SubnetList(vnet); RouterList(vnet); VrouteList(router); MemberList(vnet);
 }
 
 macro_rules! empty_requests {
@@ -380,6 +383,9 @@ methods! {
     VrouteSet -> Applied, "vroute.set", ReadWrite, "Adds or replaces a route of a virtual router.";
     VrouteRemove -> Applied, "vroute.remove", ReadWrite, "Removes a route of a virtual router.";
     VrouteList -> Page<Held<Vroute>>, "vroute.list", ReadOnly, "Lists routes of virtual routers, of one or all.";
+    MemberSet -> Applied, "member.set", ReadWrite, "Adds or replaces a host that hears a group.";
+    MemberRemove -> Applied, "member.remove", ReadWrite, "Removes a host that heard a group.";
+    MemberList -> Page<Held<Member>>, "member.list", ReadOnly, "Lists hosts that hear groups, of one vnet or all.";
     PortList -> Ports, "port.list", ReadOnly, "Lists ports as they run.";
     StatsGet -> StatsReport, "stats.get", ReadOnly, "Shows every counter with its help, in total and by worker.";
     StatsCycles -> CyclesReport, "stats.cycles", ReadOnly, "Shows where the workers' cycles go, how large their bursts are, and how full tables and rings.";

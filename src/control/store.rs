@@ -13,6 +13,7 @@
 
 mod check;
 mod check_host;
+mod check_member;
 mod check_outsider;
 mod check_relay;
 mod check_router;
@@ -41,7 +42,8 @@ use super::plant::{Plant, PlantError};
 use super::proto::{Applied, Change, Error, Kind};
 use crate::config::Config;
 use crate::model::{
-    Binding, Host, Neighbor, Origin, Outsider, Port, Relay, Route, Router, Subnet, Vnet, Vroute,
+    Binding, Host, Member, Neighbor, Origin, Outsider, Port, Relay, Route, Router, Subnet, Vnet,
+    Vroute,
 };
 use crate::siit::rfc7757::Eams;
 use crate::wire::address::Prefix4;
@@ -50,6 +52,7 @@ use eams::{HeldEam, HeldEams};
 use mappings::{Key, Mappings, Slot};
 use objects::{Entry, Objects, Tomb, Tombs};
 
+pub use check_member::supported;
 pub use diff::Differences;
 pub use replace::{Changes, Desired, Staged};
 pub use sync::SyncStep;
@@ -68,6 +71,7 @@ pub struct Limits {
     pub subnets: usize,
     pub routers: usize,
     pub vroutes: usize,
+    pub members: usize,
     pub tombstones: usize,
     /// Seconds a tombstone is kept.
     pub tombstone_seconds: u32,
@@ -87,6 +91,7 @@ impl Default for Limits {
             subnets: 4096,
             routers: 4096,
             vroutes: 1 << 18,
+            members: 65_536,
             tombstones: 1 << 18,
             tombstone_seconds: 60,
         }
@@ -139,6 +144,8 @@ pub struct Store {
     pub(crate) subnets: Objects<Subnet>,
     pub(crate) routers: Objects<Router>,
     pub(crate) vroutes: Objects<Vroute>,
+    /// Their ends are seconds of the appliance's clock.
+    pub(crate) members: Objects<Member>,
     pub(crate) eams: HeldEams,
     pub(crate) mappings: Mappings,
     indices: Indices,
@@ -176,6 +183,8 @@ pub(crate) struct Indices {
     /// Second addresses of nodes: prefixes of one address behind bindings.
     second: HashMap<(String, u32), String>,
     segments: segments::Segments,
+    /// No member of a group ends before.
+    member_ends: Option<u32>,
 }
 
 /// What was there before a change, and what came of it.
@@ -219,6 +228,7 @@ enum ObjectUndo {
     Subnet(String, Option<Box<Entry<Subnet>>>),
     Router(String, Option<Box<Entry<Router>>>),
     Vroute(String, Option<Box<Entry<Vroute>>>),
+    Member(String, Option<Box<Entry<Member>>>),
 }
 
 impl Store {
@@ -237,6 +247,7 @@ impl Store {
             subnets: Objects::new(),
             routers: Objects::new(),
             vroutes: Objects::new(),
+            members: Objects::new(),
             eams,
             mappings: Mappings::default(),
             indices: Indices::default(),

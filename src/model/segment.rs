@@ -9,6 +9,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::{Snmp, SubnetDhcp};
 use crate::wire::Vaddr;
 use crate::wire::address::Prefix4;
 
@@ -26,6 +27,9 @@ pub struct Subnet {
     /// the vnet's own, which is called like the vnet and joins all such subnets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gateway: Option<Vaddr>,
+    /// What its nodes are told by DHCP, beside their addresses.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dhcp: Option<SubnetDhcp>,
 }
 
 /// A virtual router between subnets of one vnet. Every host emulates it.
@@ -38,6 +42,9 @@ pub struct Router {
     pub vnet: String,
     /// The subnets it joins, 1 to 64.
     pub interfaces: Vec<RouterInterface>,
+    /// Whom it answers by SNMP; nobody when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snmp: Option<Snmp>,
 }
 
 /// A router's place in a subnet.

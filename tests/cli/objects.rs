@@ -333,3 +333,62 @@ fn subnets_and_virtual_routers() {
          r1      10.0.2.0/24  10.0.255.2         -  file",
     );
 }
+
+#[test]
+fn what_nodes_are_given() {
+    change(
+        "vnet add Z --vni 0x5A0001 --dhcp node --dhcp-server 10.0.1.9 --broadcast \
+         --withheld 224.0.0.0/16 --mss-clamp true --learn auto --learn-as watch \
+         --learn-seconds 10 --unknown-mac resolve",
+        "vnet.set",
+        json!({"vnet": {
+            "name": "Z", "vni": 0x5a_0001, "mode": "siit", "dscp": "copy", "verify": "strict",
+            "dhcp": "node", "dhcp_server": "10.0.1.9", "broadcast": true,
+            "withheld": ["224.0.0.0/16"], "mss_clamp": true, "learn": "auto",
+            "learn_as": "watch", "learn_seconds": 10, "unknown_mac": "resolve",
+        }}),
+    );
+    change(
+        "subnet add web --vnet Z --prefix 10.0.1.0/24 --dhcp-server 10.0.1.9 --dns 10.0.1.8 \
+         --domain lab.example.net --search example.net --ntp 10.0.1.7 --lease-seconds 600 \
+         --mtu 1400 --pool 10.0.1.100-10.0.1.199 --route 10.9.0.0/16=10.0.1.9",
+        "subnet.set",
+        json!({"subnet": {"name": "web", "vnet": "Z", "prefix": "10.0.1.0/24", "dhcp": {
+            "server": "10.0.1.9", "dns": ["10.0.1.8"], "domain": "lab.example.net",
+            "search": ["example.net"], "ntp": ["10.0.1.7"], "lease_seconds": 600, "mtu": 1400,
+            "pool": "10.0.1.100-10.0.1.199",
+            "routes": [{"prefix": "10.9.0.0/16", "via": "10.0.1.9"}],
+        }}}),
+    );
+    change(
+        "router add r1 --vnet Z --interface web=10.0.1.1 --snmp-community public --contact noc",
+        "router.set",
+        json!({"router": {
+            "name": "r1", "vnet": "Z", "interfaces": [{"subnet": "web", "address": "10.0.1.1"}],
+            "snmp": {"communities": ["public"], "contact": "noc"},
+        }}),
+    );
+}
+
+#[test]
+fn members() {
+    let member = json!({"vnet": "Z", "group": "239.1.2.3", "host": "S", "expires": 260});
+    change(
+        "member add Z 239.1.2.3 S --expires 260",
+        "member.set",
+        json!({ "member": member }),
+    );
+    change(
+        "member remove Z 239.1.2.3 S",
+        "member.remove",
+        json!({"vnet": "Z", "group": "239.1.2.3", "host": "S"}),
+    );
+    case(
+        "member list --vnet Z",
+        "member.list",
+        json!({"vnet": "Z"}),
+        json!({"items": [{"object": member, "origin": "agent", "revision": 4}]}),
+        "VNET  GROUP      HOST  EXPIRES  REVISION  ORIGIN
+         Z     239.1.2.3  S         260         4  agent",
+    );
+}

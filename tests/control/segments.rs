@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 use weft::config::Config;
 use weft::control::journal::Journal;
-use weft::control::proto::{ErrorCode, Kind};
+use weft::control::proto::{Change, ErrorCode, Held, HostRemove, Kind, MemberList, MemberSet};
 use weft::control::store::{Desired, Store};
-use weft::model::Origin;
+use weft::model::{Member, Origin};
 
 use crate::rig::*;
 
@@ -405,4 +405,162 @@ fn what_the_operator_made_survives_and_is_dumped() {
     assert_eq!(state(&third), state(&lived));
     assert_eq!(third.vroutes().count(), 1);
     std::fs::remove_dir_all(&directory).unwrap();
+}
+
+/// A member of a group, as a change.
+fn hears(group: &str, host: &str, expires: Option<u32>) -> Change<'static> {
+    let (vnet, group, host) = ("Z".to_owned(), group.parse().unwrap(), host.to_owned());
+    Change::MemberSet(MemberSet {
+        member: Member {
+            vnet,
+            group,
+            host,
+            expires,
+        },
+        revision: 0,
+    })
+}
+
+/// Groups, hosts and seconds left.
+fn heard(store: &Store, now: u32) -> Vec<String> {
+    let page = store.list_members(&MemberList::default(), 100, now);
+    let line = |held: Held<Member>| {
+        let Member {
+            group,
+            host,
+            expires,
+            ..
+        } = held.object;
+        format!("{group} {host} {expires:?}")
+    };
+    page.items.into_iter().map(line).collect()
+}
+
+#[test]
+fn members_of_groups_end_by_themselves() {
+    let mut store = Store::new(settings());
+    let plant = &mut TestPlant::default();
+    store.replace(plant, Origin::File, &file(FILE), 0).unwrap();
+    let operator = Origin::Operator;
+    let changes = [
+        hears("239.1.2.3", "S", Some(20)),
+        hears("239.1.2.4", "S", None),
+        hears("239.1.2.5", "S", Some(40)),
+    ];
+    store.apply(plant, operator, &changes, 100).unwrap();
+    assert_eq!(store.expire(plant, 119), 0);
+    // Said again it lasts longer.
+    let again = [hears("239.1.2.3", "S", Some(20))];
+    let tx = store.apply(plant, operator, &again, 110).unwrap();
+    assert_eq!(tx.applied.applied, 1);
+    assert_eq!(store.expire(plant, 120), 0);
+    assert_eq!(
+        heard(&store, 120),
+        [
+            "239.1.2.3 S Some(10)",
+            "239.1.2.4 S None",
+            "239.1.2.5 S Some(20)"
+        ]
+    );
+    // The list does not wait for the sweep; the sweep tells the plant.
+    assert_eq!(heard(&store, 130).len(), 2);
+    assert_eq!(store.expire(plant, 130), 1);
+    assert_eq!(store.expire(plant, 139), 0);
+    assert_eq!(store.expire(plant, 140), 1);
+    assert_eq!(store.count(Kind::Member), 1);
+    assert_eq!(store.expire(plant, 100_000), 0);
+}
+
+#[test]
+fn members_of_groups_hold_what_they_name() {
+    let mut store = Store::new(settings());
+    let plant = &mut TestPlant::default();
+    let mut desired = file(FILE);
+    desired.mappings.clear();
+    store.replace(plant, Origin::File, &desired, 0).unwrap();
+    for (group, host) in [
+        ("10.0.1.2", "S"),
+        ("239.1.2.3", "T"),
+        // Withheld.
+        ("224.0.0.9", "S"),
+    ] {
+        let change = [hears(group, host, None)];
+        let refused = store.apply(plant, Origin::Operator, &change, 0);
+        assert_eq!(
+            refused.unwrap_err().code,
+            ErrorCode::InvalidParams,
+            "{group}"
+        );
+    }
+    let change = [hears("239.1.2.3", "S", None)];
+    store.apply(plant, Origin::Operator, &change, 0).unwrap();
+    let mut without = desired.clone();
+    without.hosts.clear();
+    assert!(store.replace(plant, Origin::File, &without, 0).is_err());
+    desired.vnets[0].withheld = vec!["239.0.0.0/8".parse().unwrap()];
+    assert!(store.replace(plant, Origin::File, &desired, 0).is_err());
+    let (name, revision) = ("S".to_owned(), 0);
+    let remove = [Change::HostRemove(HostRemove { name, revision })];
+    let refused = store.apply(plant, Origin::Agent, &remove, 0).unwrap_err();
+    assert_eq!(refused.code, ErrorCode::InUse);
+    assert_eq!(heard(&store, 0), ["239.1.2.3 S None"]);
+}
+
+#[test]
+fn members_of_groups_are_put_back_with_the_time_that_is_left() {
+    let mut store = new_store();
+    let plant = &mut TestPlant::default();
+    store.replace(plant, Origin::File, &file(FILE), 0).unwrap();
+    let changes = [
+        hears("239.1.2.3", "S", Some(20)),
+        hears("239.1.2.4", "S", Some(90)),
+    ];
+    let tx = store.apply(plant, Origin::Operator, &changes, 100).unwrap();
+    let line = serde_json::to_value(store.changes_of(&tx, 105)).unwrap();
+    assert_eq!(line[0]["params"]["member"]["expires"], 15, "{line}");
+    let snapshot = store.operator_snapshot(119);
+    let left: Vec<_> = snapshot
+        .iter()
+        .flatten()
+        .map(|change| serde_json::to_value(change).unwrap()["params"]["member"]["expires"].clone())
+        .collect();
+    assert_eq!(left, [json!(1), json!(71)]);
+}
+
+#[test]
+fn what_has_no_effect_yet_is_refused() {
+    let rig = Rig::new();
+    let mut raw = rig.raw_rw();
+    test_plan(&mut raw);
+    let vnet = |key: &str, value: Value| {
+        let mut vnet = json!({"name": "Z", "vni": 0x5a_0001});
+        vnet[key] = value;
+        json!({ "vnet": vnet })
+    };
+    for (method, params, field) in [
+        ("vnet.set", vnet("learn", json!("auto")), "vnet.learn"),
+        ("vnet.set", vnet("broadcast", json!(true)), "vnet.broadcast"),
+        (
+            "member.set",
+            json!({"member": {"vnet": "Z", "group": "239.1.2.3", "host": "S"}}),
+            "member.group",
+        ),
+        (
+            "batch",
+            json!({"changes": [
+                {"method": "vnet.set", "params": vnet("mtu", json!(1400))},
+                {"method": "vnet.set", "params": vnet("mss_clamp", json!(true))},
+            ]}),
+            "changes[1].params.vnet.mss_clamp",
+        ),
+    ] {
+        let error = raw.refused(ErrorCode::InvalidParams, method, params);
+        assert_eq!(error["data"]["field"], field, "{error}");
+        assert!(
+            error["message"]
+                .as_str()
+                .unwrap()
+                .ends_with("not supported yet")
+        );
+    }
 }

@@ -10,12 +10,17 @@
 //! Every check is at most O(n log n): a file may hold a million mappings.
 
 pub mod device;
+mod dhcp;
 mod eam;
+mod member;
 mod outsider;
+pub mod pending;
+mod policy;
 mod port;
 mod relay;
 mod segment;
 mod settings;
+mod snmp;
 mod substrate;
 mod tenant;
 
@@ -29,8 +34,11 @@ use crate::model::{Binding, Host, Port, Router, Subnet, Vnet};
 use crate::wire::address::Prefix4;
 use crate::wire::{Layout, Locator, Prefix6, Vaddr};
 
+pub use dhcp::dhcp_server;
 pub use eam::{EamFault, eam, eam_fault};
+pub use member::member;
 pub use outsider::outsider;
+pub use policy::policy;
 pub use port::port;
 pub use relay::relay;
 pub use segment::{address_in, alone, placed, router, subnet, vnet_of_router, vroute};
@@ -154,6 +162,10 @@ pub fn check(config: &Config) -> Findings {
     eam::check(config, &mut out);
     outsider::check(config, &index, &held, &mut out);
     segment::check(config, &index, &held, &mut out);
+    member::check(config, &index, &mut out);
+    if out.problems.is_empty() {
+        pending::check(config, &mut out);
+    }
     out
 }
 

@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
+use super::dhcp::{dhcp, dhcp_server};
 use super::outsider::Holders;
+use super::snmp::snmp;
 use super::tenant::{Short, broadcast_or_network, inside, unusable, usable_prefix, vnet_of};
 use super::{At, Findings, Index, Objects, Once, names};
 use crate::config::{Config, Problem};
@@ -42,6 +44,9 @@ pub(super) fn check(config: &Config, index: &Index<'_>, held: &Holders<'_>, out:
         subnet(at, one, index, out);
         if let Some(gateway) = one.gateway {
             vacant(at.key("gateway"), &one.vnet, gateway, out);
+        }
+        if let Some(server) = dhcp_server(one) {
+            vacant(at.key("dhcp.server"), &one.vnet, server, out);
         }
     }
     let list = config.router.iter();
@@ -98,6 +103,7 @@ pub fn subnet(at: At<'_>, subnet: &Subnet, objects: &impl Objects, out: &mut Fin
     if let Some(gateway) = subnet.gateway {
         on_link(|| at.key("gateway"), gateway, subnet, out);
     }
+    dhcp(at, subnet, objects, out);
 }
 
 /// One virtual router.
@@ -115,6 +121,7 @@ pub fn router(at: At<'_>, router: &Router, objects: &impl Objects, out: &mut Fin
         let hint = format!("a router joins 1 to {MAX_INTERFACES} subnets");
         out.hinted(at.key("interfaces"), message, hint);
     }
+    snmp(at, router, out);
     let mut once = Once::new("interfaces");
     for (i, interface) in router.interfaces.iter().enumerate() {
         let path = |key: &str| at.key(&format!("interfaces[{i}].{key}"));
@@ -260,7 +267,12 @@ pub fn alone(address: Vaddr) -> Prefix4 {
     Prefix4 { address, len: 32 }
 }
 
-fn on_link(path: impl Fn() -> String, address: Vaddr, subnet: &Subnet, out: &mut Findings) {
+pub(super) fn on_link(
+    path: impl Fn() -> String,
+    address: Vaddr,
+    subnet: &Subnet,
+    out: &mut Findings,
+) {
     let (name, prefix) = (&subnet.name, subnet.prefix);
     if !prefix.contains(address) {
         out.problem(

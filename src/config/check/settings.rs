@@ -201,6 +201,7 @@ fn limits(limits: &Limits, out: &mut Findings) {
         ("subnets", limits.subnets),
         ("routers", limits.routers),
         ("vroutes", limits.vroutes),
+        ("members", limits.members),
         ("holds_per_destination", limits.holds_per_destination),
         ("holds_per_node", limits.holds_per_node),
         ("holds", limits.holds),
@@ -293,6 +294,12 @@ fn fill(config: &Config, out: &mut Findings) {
             "routes of virtual routers",
             config.vroute.len(),
             config.limits.vroutes,
+        ),
+        (
+            "members",
+            "members of groups",
+            config.member.len(),
+            config.limits.members,
         ),
     ] {
         let path = format!("limits.{key}");

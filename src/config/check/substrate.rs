@@ -52,7 +52,8 @@ fn locator_missing(config: &Config, out: &mut Findings) {
         .or(first("outsider", config.outsider.len()))
         .or(first("subnet", config.subnet.len()))
         .or(first("router", config.router.len()))
-        .or(first("vroute", config.vroute.len()));
+        .or(first("vroute", config.vroute.len()))
+        .or(first("member", config.member.len()));
     let hint = "a /72 in layout `p72` that the substrate routes to this host; a /64 in the others";
     match (needs, &config.relay) {
         (Some(at), _) => {

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::outsider::Holders;
+use super::policy::policy;
 use super::segment::placed;
 use super::{
     At, Findings, GROWTH, Index, MAX_REVISION, MIN_MTU_4, Objects, Once, names, port::role,
@@ -66,6 +67,7 @@ pub fn vnet(at: At<'_>, vnet: &Vnet, objects: &impl Objects, out: &mut Findings)
         let message = format!("{} does not fit layout `{}`", vnet.vni, site.layout);
         out.hinted(at.key("vni"), message, format!("1 to {most:#x}"));
     }
+    policy(at, vnet, out);
     let mut seen = HashSet::new();
     for (i, prefix) in vnet.prefixes.iter().enumerate() {
         let path = || at.key(&format!("prefixes[{i}]"));

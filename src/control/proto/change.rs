@@ -11,10 +11,10 @@ use std::net::Ipv6Addr;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    Binding, Eam, Host, Neighbor, Outsider, Relay, Route, Router, Subnet, Vnet, Vroute,
+    Binding, Eam, Host, Member, Neighbor, Outsider, Relay, Route, Router, Subnet, Vnet, Vroute,
 };
 use crate::wire::address::Prefix4;
-use crate::wire::{Locator, Prefix6};
+use crate::wire::{Locator, Prefix6, Vaddr};
 
 /// Revisions must survive JSON readers that keep numbers as doubles.
 pub const MAX_REVISION: u64 = (1 << 53) - 1;
@@ -72,6 +72,10 @@ requests! {
     VrouteSet { vroute: Vroute, }
     /// Removes a route of a virtual router.
     VrouteRemove { router: String, prefix: Prefix4, }
+    /// Adds or replaces a host that hears a group.
+    MemberSet { member: Member, }
+    /// Removes a host that heard a group.
+    MemberRemove { vnet: String, group: Vaddr, host: String, }
     /// Removes a route.
     RouteRemove { prefix: Locator, }
     /// Adds or replaces a static neighbour.
@@ -226,17 +230,21 @@ pub enum Change<'a> {
     #[serde(rename = "outsider.remove")]
     OutsiderRemove(OutsiderRemove),
     #[serde(rename = "subnet.set")]
-    SubnetSet(SubnetSet),
+    SubnetSet(Box<SubnetSet>),
     #[serde(rename = "subnet.remove")]
     SubnetRemove(SubnetRemove),
     #[serde(rename = "router.set")]
-    RouterSet(RouterSet),
+    RouterSet(Box<RouterSet>),
     #[serde(rename = "router.remove")]
     RouterRemove(RouterRemove),
     #[serde(rename = "vroute.set")]
     VrouteSet(VrouteSet),
     #[serde(rename = "vroute.remove")]
     VrouteRemove(VrouteRemove),
+    #[serde(rename = "member.set")]
+    MemberSet(MemberSet),
+    #[serde(rename = "member.remove")]
+    MemberRemove(MemberRemove),
 }
 
 impl Change<'_> {

@@ -221,7 +221,8 @@ pub struct Translation {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dump {
     /// Running settings and objects as loadable TOML, without mappings of
-    /// vnets and of the relay and without routes of virtual routers.
+    /// vnets and of the relay and without routes of virtual routers
+    /// and members of groups.
     pub toml: String,
     /// Mappings there are; fetch them with `mapping.list`.
     pub mappings: u64,
@@ -231,6 +232,9 @@ pub struct Dump {
     /// Routes of virtual routers there are; fetch them with `vroute.list`.
     #[serde(default, skip_serializing_if = "super::change::is_zero")]
     pub vroutes: u64,
+    /// Hosts that hear groups; fetch them with `member.list`.
+    #[serde(default, skip_serializing_if = "super::change::is_zero")]
+    pub members: u64,
 }
 
 /// One stage of the walk and what it decided.

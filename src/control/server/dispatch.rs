@@ -7,7 +7,7 @@ use super::write::Answer;
 use super::{Asker, Server};
 use crate::control::plant::Plant;
 use crate::control::proto::*;
-use crate::control::store::Store;
+use crate::control::store::{self, Store};
 use crate::model::Origin;
 
 #[derive(Serialize)]
@@ -251,6 +251,8 @@ fn is_change(method: Method) -> bool {
             | RouterRemove
             | VrouteSet
             | VrouteRemove
+            | MemberSet
+            | MemberRemove
             | Batch
     )
 }
@@ -281,7 +283,16 @@ fn changes(method: Method, raw: Option<&RawValue>) -> Result<Vec<Change<'_>>, Er
         Method::RouterRemove => Change::RouterRemove(params(raw)?),
         Method::VrouteSet => Change::VrouteSet(params(raw)?),
         Method::VrouteRemove => Change::VrouteRemove(params(raw)?),
-        Method::Batch => return Ok(params::<Batch<'_>>(raw)?.changes),
+        Method::MemberSet => Change::MemberSet(params(raw)?),
+        Method::MemberRemove => Change::MemberRemove(params(raw)?),
+        Method::Batch => {
+            let changes = params::<Batch<'_>>(raw)?.changes;
+            for (i, change) in changes.iter().enumerate() {
+                let at = format!("changes[{i}]");
+                store::supported(change).map_err(|e| e.within("params").within(&at))?;
+            }
+            return Ok(changes);
+        }
         _ => {
             return Err(Error::new(
                 ErrorCode::Internal,
@@ -289,5 +300,6 @@ fn changes(method: Method, raw: Option<&RawValue>) -> Result<Vec<Change<'_>>, Er
             ));
         }
     };
+    store::supported(&change)?;
     Ok(vec![change])
 }

@@ -61,6 +61,9 @@ impl Server {
             Method::SubnetList => result::<SubnetList>(&store.list_subnets(&params(raw)?, page)),
             Method::RouterList => result::<RouterList>(&store.list_routers(&params(raw)?, page)),
             Method::VrouteList => result::<VrouteList>(&store.list_vroutes(&params(raw)?, page)),
+            Method::MemberList => {
+                result::<MemberList>(&store.list_members(&params(raw)?, page, now))
+            }
             Method::NeighborList => {
                 let NeighborList {} = params(raw)?;
                 result::<NeighborList>(&Neighbors {
@@ -288,5 +291,6 @@ fn dump(store: &Store, plant: &impl Plant) -> Result<Dump, Error> {
         mappings: store.mapping_count() as u64,
         eams: store.count(Kind::Eam) as u64,
         vroutes: store.count(Kind::Vroute) as u64,
+        members: store.count(Kind::Member) as u64,
     })
 }

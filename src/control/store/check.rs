@@ -125,6 +125,7 @@ impl Store {
         each(self, &self.relays)?;
         each(self, &self.outsiders)?;
         each(self, &self.vroutes)?;
+        each(self, &self.members)?;
         self.check_eams()?;
         // There may be millions, and mostly nothing has happened to them.
         match tx.objects.iter().any(|undo| self.unsettles_mappings(undo)) {

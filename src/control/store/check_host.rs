@@ -55,6 +55,11 @@ impl Object for Host {
 
     fn check_unused(&self, store: &Store) -> Result<(), Error> {
         let index = store.host_index(&self.name).unwrap_or(NO_INDEX);
+        let heard = store.members().filter(|one| one.host == self.name).count();
+        if heard > 0 {
+            let message = format!("host {} is used by {heard} members of groups", self.name);
+            return Err(in_use(message));
+        }
         match store.mappings.of_host(index) {
             0 => Ok(()),
             n => Err(in_use(format!(

@@ -33,8 +33,11 @@ impl Object for Subnet {
         let mut findings = Findings::default();
         check::subnet(At::only("subnet"), self, store, &mut findings);
         first(findings, "subnet")?;
-        match self.gateway {
-            Some(gateway) => store.not_a_nodes("gateway", &self.vnet, gateway),
+        if let Some(gateway) = self.gateway {
+            store.not_a_nodes("gateway", &self.vnet, gateway)?;
+        }
+        match self.dhcp.as_ref().and_then(|dhcp| dhcp.server) {
+            Some(server) => store.not_a_nodes("dhcp.server", &self.vnet, server),
             None => Ok(()),
         }
     }

@@ -5,7 +5,7 @@ use super::check_relay::first;
 use super::objects::{Entry, Objects};
 use super::stage::Object;
 use super::{Indices, ObjectUndo, Store, mappings};
-use crate::config::check::{self, Findings};
+use crate::config::check::{self, At, Findings};
 use crate::control::proto::{Error, Kind};
 use crate::model::{Binding, Role, Vnet};
 use crate::wire::Vaddr;
@@ -57,6 +57,9 @@ impl Object for Vnet {
         if let Some(mtu) = self.mtu.filter(|mtu| !MTU.contains(mtu)) {
             return Err(invalid("mtu", format!("MTU {mtu} is not from 68 to 9216")));
         }
+        let mut findings = Findings::default();
+        check::policy(At::only("vnet"), self, &mut findings);
+        first(findings, "vnet")?;
         for (i, prefix) in self.prefixes.iter().enumerate() {
             let field = format!("prefixes[{i}]");
             if prefix.address.is_multicast() {
@@ -92,6 +95,11 @@ impl Object for Vnet {
         }
         if let Some(names) = store.segments_of(&self.name) {
             return Err(in_use(format!("vnet {} is used by {names}", self.name)));
+        }
+        let heard = store.members().filter(|one| one.vnet == self.name).count();
+        if heard > 0 {
+            let message = format!("vnet {} is used by {heard} members of groups", self.name);
+            return Err(in_use(message));
         }
         match store.mappings.of_vni(self.vni) {
             0 => Ok(()),

@@ -57,7 +57,11 @@ impl Store {
         let mut left = room;
         let mut objects: Vec<Both<'_>> = tx.objects.iter().map(|undo| self.both(undo)).collect();
         objects.sort_by(|a, b| (a.0, a.1).cmp(&(b.0, b.1)));
-        for (kind, key, old, new) in objects {
+        for (kind, key, mut old, mut new) in objects {
+            if kind == Kind::Member {
+                seconds_left(&mut old, now);
+                seconds_left(&mut new, now);
+            }
             if let Some(fate) = fate(old.is_some(), new.is_some()) {
                 all.count(fate);
                 all.show(&mut left, || {
@@ -147,6 +151,7 @@ impl Store {
             Subnet => subnets,
             Router => routers,
             Vroute => vroutes,
+            Member => members,
         }
     }
 
@@ -237,6 +242,16 @@ fn fate(was: bool, is: bool) -> Option<Fate> {
 
 fn object<T: Serialize>(entry: &Entry<T>) -> Value {
     value(&entry.object)
+}
+
+/// Members are kept with the second they end at.
+fn seconds_left(member: &mut Option<Value>, now: u32) {
+    let end = member.as_mut().and_then(|member| member.get_mut("expires"));
+    if let Some(end) = end
+        && let Some(at) = end.as_u64()
+    {
+        *end = at.saturating_sub(now.into()).into();
+    }
 }
 
 /// None of the types refuses to be written.

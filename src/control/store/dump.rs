@@ -30,7 +30,7 @@ struct Tables<'a> {
 
 impl Store {
     /// Every object but those there may be very many of: mappings of vnets and
-    /// of the relay, and routes of virtual routers.
+    /// of the relay, routes of virtual routers and members of groups.
     pub fn to_toml(&self) -> Result<String, toml::ser::Error> {
         toml::to_string(&Tables {
             vnet: self.vnets().collect(),

@@ -3,13 +3,16 @@
 use std::ops::Bound;
 
 use super::Store;
+use super::check_member::left;
 use super::mappings::{Cursor, Key, Slot};
 use super::objects::page;
 use crate::control::proto::{
-    BindingList, EamList, Error, ErrorCode, Held, HostList, MappingGet, MappingList, OutsiderList,
-    Page, RouteList, RouterList, SubnetList, VnetList, VrouteList,
+    BindingList, EamList, Error, ErrorCode, Held, HostList, MappingGet, MappingList, MemberList,
+    OutsiderList, Page, RouteList, RouterList, SubnetList, VnetList, VrouteList,
 };
-use crate::model::{Binding, Eam, Host, Mapping, Outsider, Route, Router, Subnet, Vnet, Vroute};
+use crate::model::{
+    Binding, Eam, Host, Mapping, Member, Outsider, Route, Router, Subnet, Vnet, Vroute,
+};
 
 impl Store {
     pub fn list_vnets(&self, ask: &VnetList, most: usize) -> Page<Held<Vnet>> {
@@ -83,6 +86,23 @@ impl Store {
             size(ask.limit, most),
             of_vnet,
         );
+        Page { items, next }
+    }
+
+    pub fn list_members(&self, ask: &MemberList, most: usize, now: u32) -> Page<Held<Member>> {
+        let wanted = |one: &Member| {
+            let of_vnet = ask.vnet.as_ref().is_none_or(|vnet| one.vnet == *vnet);
+            of_vnet && one.expires.is_none_or(|at| at > now)
+        };
+        let (mut items, next) = page(
+            &self.members,
+            ask.cursor.as_deref(),
+            size(ask.limit, most),
+            wanted,
+        );
+        for held in &mut items {
+            held.object = left(&held.object, now);
+        }
         Page { items, next }
     }
 

@@ -10,8 +10,9 @@ use hashbrown::HashMap;
 
 use crate::control::proto::Held;
 use crate::model::{
-    Binding, Host, Neighbor, Origin, Outsider, Relay, Route, Router, Subnet, Vnet, Vroute,
+    Binding, Host, Member, Neighbor, Origin, Outsider, Relay, Route, Router, Subnet, Vnet, Vroute,
 };
+use crate::wire::Vaddr;
 use crate::wire::address::Prefix4;
 
 /// Index of objects that have none.
@@ -107,6 +108,16 @@ impl Named for Vroute {
     fn key(&self) -> String {
         vroute_key(&self.router, self.prefix)
     }
+}
+
+impl Named for Member {
+    fn key(&self) -> String {
+        member_key(&self.vnet, self.group, &self.host)
+    }
+}
+
+pub fn member_key(vnet: &str, group: Vaddr, host: &str) -> String {
+    format!("{vnet} {group} {host}")
 }
 
 /// Routes of one router lie together: no name has a space.

@@ -3,14 +3,15 @@
 
 use std::collections::BTreeMap;
 
+use super::check_member::left;
 use super::mappings::{Cursor, Key, Slot};
 use super::objects::Entry;
 use super::{ObjectUndo, Store, Transaction};
 use crate::control::proto::{
     BindingRemove, BindingSet, Change, EamSet, HostRemove, HostSet, Kind, MappingKey,
-    MappingRemove, MappingRow, MappingSet, NeighborRemove, NeighborSet, OutsiderRemove,
-    OutsiderSet, RelayRemove, RelaySet, RouteRemove, RouteSet, RouterRemove, RouterSet,
-    SubnetRemove, SubnetSet, VnetRemove, VnetSet, VrouteRemove, VrouteSet,
+    MappingRemove, MappingRow, MappingSet, MemberRemove, MemberSet, NeighborRemove, NeighborSet,
+    OutsiderRemove, OutsiderSet, RelayRemove, RelaySet, RouteRemove, RouteSet, RouterRemove,
+    RouterSet, SubnetRemove, SubnetSet, VnetRemove, VnetSet, VrouteRemove, VrouteSet,
 };
 use crate::model::Origin;
 use crate::wire::Vni;
@@ -35,7 +36,7 @@ impl Store {
         let mut sets = BTreeMap::new();
         for undo in &tx.objects {
             let (kind, key) = undo.name();
-            match self.set_change(kind, key) {
+            match self.set_change(kind, key, now) {
                 Held::Operator(change) => drop(sets.insert((kind, key), change)),
                 Held::Nobody => {
                     if let Some(change) = remove_change(kind, key) {
@@ -99,7 +100,7 @@ impl Store {
         })
     }
 
-    fn set_change(&self, kind: Kind, key: &str) -> Held {
+    fn set_change(&self, kind: Kind, key: &str, now: u32) -> Held {
         fn of<T>(
             entry: Option<&Entry<T>>,
             change: impl FnOnce(&Entry<T>) -> Change<'static>,
@@ -154,20 +155,26 @@ impl Store {
                 })
             }),
             Kind::Subnet => of(self.subnets.get(key), |e| {
-                Change::SubnetSet(SubnetSet {
+                Change::SubnetSet(Box::new(SubnetSet {
                     subnet: e.object.clone(),
                     revision: e.revision,
-                })
+                }))
             }),
             Kind::Router => of(self.routers.get(key), |e| {
-                Change::RouterSet(RouterSet {
+                Change::RouterSet(Box::new(RouterSet {
                     router: e.object.clone(),
                     revision: e.revision,
-                })
+                }))
             }),
             Kind::Vroute => of(self.vroutes.get(key), |e| {
                 Change::VrouteSet(VrouteSet {
                     vroute: e.object.clone(),
+                    revision: e.revision,
+                })
+            }),
+            Kind::Member => of(self.members.get(key), |e| {
+                Change::MemberSet(MemberSet {
+                    member: left(&e.object, now),
                     revision: e.revision,
                 })
             }),
@@ -219,16 +226,18 @@ impl Store {
                 Kind::Subnet => self.subnets.keys().collect(),
                 Kind::Router => self.routers.keys().collect(),
                 Kind::Vroute => self.vroutes.keys().collect(),
+                Kind::Member => self.members.keys().collect(),
                 Kind::Mapping | Kind::Eam => Vec::new(),
             }
         };
         for kind in Kind::ALL {
-            let said = keys(kind)
-                .into_iter()
-                .filter_map(|key| match self.set_change(kind, key) {
-                    Held::Operator(change) => Some(change),
-                    _ => None,
-                });
+            let said =
+                keys(kind)
+                    .into_iter()
+                    .filter_map(|key| match self.set_change(kind, key, now) {
+                        Held::Operator(change) => Some(change),
+                        _ => None,
+                    });
             let mut said: Vec<_> = said.collect();
             while !said.is_empty() {
                 let rest = said.split_off(said.len().min(SNAPSHOT_ROWS));
@@ -276,6 +285,16 @@ impl Store {
                 row.expires = row.expires.map(|seconds| seconds.saturating_sub(age));
             }
             set.mappings.retain(|row| row.expires != Some(0));
+        }
+        if let Change::MemberSet(set) = &mut change {
+            let left = set
+                .member
+                .expires
+                .map(|seconds| seconds.saturating_sub(age));
+            if left == Some(0) {
+                return;
+            }
+            set.member.expires = left;
         }
         self.replaying = true;
         self.begin();
@@ -325,6 +344,7 @@ impl ObjectUndo {
             ObjectUndo::Subnet(key, _) => (Kind::Subnet, key),
             ObjectUndo::Router(key, _) => (Kind::Router, key),
             ObjectUndo::Vroute(key, _) => (Kind::Vroute, key),
+            ObjectUndo::Member(key, _) => (Kind::Member, key),
         }
     }
 }
@@ -358,6 +378,16 @@ fn remove_change(kind: Kind, key: &str) -> Option<Change<'static>> {
             Change::VrouteRemove(VrouteRemove {
                 router,
                 prefix,
+                revision,
+            })
+        }
+        Kind::Member => {
+            let mut parts = key.split(' ');
+            let (vnet, group, host) = (parts.next()?, parts.next()?, parts.next()?);
+            Change::MemberRemove(MemberRemove {
+                vnet: vnet.to_owned(),
+                group: group.parse().ok()?,
+                host: host.to_owned(),
                 revision,
             })
         }

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 
+use super::check_member::ending;
 use super::mappings::{Cursor, Key};
 use super::objects::{Entry, FOREVER, NO_INDEX, Objects, Tomb, Verdict, admit_set};
 use super::stage::{Object, check_revision, no_host};
@@ -14,8 +15,8 @@ use crate::config::Config;
 use crate::control::plant::Plant;
 use crate::control::proto::{Error, ErrorCode, Kind, Overridden};
 use crate::model::{
-    Binding, Eam, Host, Mapping, Neighbor, Origin, Outsider, Relay, Route, Router, Subnet, Vnet,
-    Vroute,
+    Binding, Eam, Host, Mapping, Member, Neighbor, Origin, Outsider, Relay, Route, Router, Subnet,
+    Vnet, Vroute,
 };
 use crate::wire::Vni;
 use crate::wire::address::Prefix4;
@@ -36,6 +37,7 @@ pub struct Desired {
     pub subnets: Vec<Subnet>,
     pub routers: Vec<Router>,
     pub vroutes: Vec<Vroute>,
+    pub members: Vec<Member>,
 }
 
 impl Desired {
@@ -59,6 +61,7 @@ impl Desired {
             subnets: take(&mut config.subnet),
             routers: take(&mut config.router),
             vroutes: take(&mut config.vroute),
+            members: take(&mut config.member),
         }
     }
 }
@@ -184,6 +187,8 @@ impl Store {
         self.exchange(tx, changes, origin, desired.relay.as_slice(), now)?;
         self.exchange(tx, changes, origin, &desired.outsiders, now)?;
         self.exchange(tx, changes, origin, &desired.vroutes, now)?;
+        let members = desired.members.iter().map(|member| ending(member, now));
+        self.exchange(tx, changes, origin, &members.collect::<Vec<_>>(), now)?;
         self.rebuild_indices();
         self.exchange_mappings(tx, changes, origin, &desired.mappings, now)?;
         let (overridden, gone) = self.exchange_eams(tx, origin, &desired.eams, now)?;
@@ -353,6 +358,7 @@ impl Store {
             Kind::Subnet => self.subnets.len(),
             Kind::Router => self.routers.len(),
             Kind::Vroute => self.vroutes.len(),
+            Kind::Member => self.members.len(),
         }
     }
 
@@ -374,6 +380,7 @@ impl Store {
             + of(&self.subnets, origin)
             + of(&self.routers, origin)
             + of(&self.vroutes, origin)
+            + of(&self.members, origin)
             + self.eams.of_origin(origin)
             + self.mappings.of_origin(origin)
     }

@@ -12,12 +12,12 @@ use std::ops::Bound;
 use hashbrown::HashMap;
 
 use super::check::{invalid, some_of};
-use super::objects::vroute_key;
+use super::objects::{Named as _, vroute_key};
 use super::stage::Object;
 use super::{Key, ObjectUndo, Store, Transaction};
 use crate::config::check::{self, Findings, Objects, alone};
 use crate::control::proto::{Error, ErrorCode};
-use crate::model::{Router, Subnet, Vroute};
+use crate::model::{Router, Subnet, Vnet, Vroute};
 use crate::wire::Vaddr;
 use crate::wire::address::Prefix4;
 
@@ -207,6 +207,9 @@ impl Store {
                 Some(subnet) if subnet.gateway == Some(address) => {
                     format!("the gateway of subnet {}", subnet.name)
                 }
+                Some(subnet) if check::dhcp_server(subnet) == Some(address) => {
+                    format!("the DHCP server of subnet {}", subnet.name)
+                }
                 _ => return Ok(()),
             },
         };
@@ -260,6 +263,7 @@ impl Store {
                     routers.extend(now);
                     routers.extend(old.as_ref().map(|old| old.object.vnet.as_str()));
                 }
+                ObjectUndo::Vnet(name, Some(old)) => self.check_inside(name, &old.object)?,
                 _ => {}
             }
         }
@@ -276,6 +280,26 @@ impl Store {
                 let key = vroute_key(name, vroute.prefix);
                 let checked = vroute.check(self);
                 checked.map_err(|e| together("vroute", &key, e))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What a vnet's subnets and members need of it, if that has changed.
+    fn check_inside(&self, name: &str, old: &Vnet) -> Result<(), Error> {
+        let Some(now) = self.vnet(name) else {
+            return Ok(());
+        };
+        if now.dhcp != old.dhcp || now.mtu != old.mtu {
+            for subnet in self.subnets().filter(|one| one.vnet == name) {
+                let checked = subnet.check(self);
+                checked.map_err(|e| together("subnet", &subnet.name, e))?;
+            }
+        }
+        if now.withheld != old.withheld {
+            for member in self.members().filter(|one| one.vnet == name) {
+                let checked = member.check(self);
+                checked.map_err(|e| together("member", &member.key(), e))?;
             }
         }
         Ok(())

@@ -1,17 +1,18 @@
 //! Staging: one change checked and written into the store, with a note of
 //! what was there before.
 
+use super::check_member::ending;
 use super::mappings::{Key, Slot};
 use super::objects::{
     Entry, FOREVER, NO_INDEX, Named, Objects, RELAY, Tomb, Verdict, admit_remove, admit_set,
-    neighbor_key, vroute_key,
+    member_key, neighbor_key, vroute_key,
 };
 use super::{Indices, ObjectUndo, Store, Transaction};
 use crate::control::proto::{
     Change, Error, ErrorCode, Kind, MAX_REVISION, MappingRemove, MappingSet,
 };
 use crate::model::{
-    Binding, Host, Neighbor, Origin, Outsider, Relay, Route, Router, Subnet, Vnet, Vroute,
+    Binding, Host, Member, Neighbor, Origin, Outsider, Relay, Route, Router, Subnet, Vnet, Vroute,
 };
 
 /// A kind of object the store keeps.
@@ -127,6 +128,13 @@ impl Store {
                 let key = vroute_key(&c.router, c.prefix);
                 self.remove::<Vroute>(tx, origin, &key, c.revision, now)
             }
+            Change::MemberSet(c) => self
+                .set(tx, origin, &ending(&c.member, now), c.revision, now)
+                .map_err(|e| e.within("member")),
+            Change::MemberRemove(c) => {
+                let key = member_key(&c.vnet, c.group, &c.host);
+                self.remove::<Member>(tx, origin, &key, c.revision, now)
+            }
             Change::EamSet(c) => self.set_eams(tx, origin, c, now),
             Change::EamRemove(c) => self.remove_eams(tx, origin, c, now),
             Change::MappingSet(c) => self.set_mappings(tx, origin, c, now),
@@ -164,6 +172,7 @@ impl Store {
                 ObjectUndo::Subnet(key, old) => self.put_back::<Subnet>(key, old),
                 ObjectUndo::Router(key, old) => self.put_back::<Router>(key, old),
                 ObjectUndo::Vroute(key, old) => self.put_back::<Vroute>(key, old),
+                ObjectUndo::Member(key, old) => self.put_back::<Member>(key, old),
             }
         }
         while let Some((key, old)) = tx.mappings.pop() {

@@ -13,7 +13,7 @@ use super::{Store, Transaction};
 use crate::control::plant::Plant;
 use crate::control::proto::{Error, ErrorCode, Kind, Swept};
 use crate::model::{
-    Binding, Host, Neighbor, Origin, Outsider, Relay, Route, Router, Subnet, Vnet, Vroute,
+    Binding, Host, Member, Neighbor, Origin, Outsider, Relay, Route, Router, Subnet, Vnet, Vroute,
 };
 
 /// Places looked at, and mappings removed, in one step: a fraction of a
@@ -121,6 +121,7 @@ impl Store {
                 Kind::Subnet => unmention(&mut self.subnets, origin),
                 Kind::Router => unmention(&mut self.routers, origin),
                 Kind::Vroute => unmention(&mut self.vroutes, origin),
+                Kind::Member => unmention(&mut self.members, origin),
                 Kind::Mapping | Kind::Eam => {}
             }
         }
@@ -293,6 +294,7 @@ impl Store {
         let mut objects = Transaction::default();
         // What refers goes before what is referred to.
         for kind in [
+            Kind::Member,
             Kind::Vroute,
             Kind::Relay,
             Kind::Outsider,
@@ -319,6 +321,7 @@ impl Store {
                 Kind::Subnet => self.sweep::<Subnet>(tx, origin, swept, now),
                 Kind::Router => self.sweep::<Router>(tx, origin, swept, now),
                 Kind::Vroute => self.sweep::<Vroute>(tx, origin, swept, now),
+                Kind::Member => self.sweep::<Member>(tx, origin, swept, now),
                 Kind::Mapping | Kind::Eam => {}
             }
         }

@@ -1,0 +1,61 @@
+//! Keys that are known and have no effect yet: they are refused, because nothing
+//! may be accepted and then ignored. A key goes from here with the change that
+//! makes something of it.
+
+use super::{At, Findings};
+use crate::config::Config;
+use crate::model::{Dhcp, Learn, Member, MssClamp, Router, Subnet, UnknownMac, Vnet};
+
+pub(super) fn check(config: &Config, out: &mut Findings) {
+    for (nth, one) in config.vnet.iter().enumerate() {
+        vnet(At::nth("vnet", nth), one, out);
+    }
+    for (nth, one) in config.subnet.iter().enumerate() {
+        subnet(At::nth("subnet", nth), one, out);
+    }
+    for (nth, one) in config.router.iter().enumerate() {
+        router(At::nth("router", nth), one, out);
+    }
+    for (nth, one) in config.member.iter().enumerate() {
+        member(At::nth("member", nth), one, out);
+    }
+}
+
+/// One vnet.
+pub fn vnet(at: At<'_>, vnet: &Vnet, out: &mut Findings) {
+    let usual = Vnet::new("", vnet.vni);
+    let keys = [
+        ("dhcp", vnet.dhcp != Dhcp::Off),
+        ("dhcp_server", vnet.dhcp_server.is_some()),
+        ("broadcast", vnet.broadcast),
+        ("withheld", vnet.withheld != usual.withheld),
+        ("mss_clamp", vnet.mss_clamp != MssClamp::Off),
+        ("learn", vnet.learn != Learn::Never),
+        ("learn_as", vnet.learn_as != usual.learn_as),
+        ("learn_seconds", vnet.learn_seconds != usual.learn_seconds),
+        ("unknown_mac", vnet.unknown_mac != UnknownMac::Drop),
+    ];
+    refuse(at, &keys, out);
+}
+
+/// One subnet.
+pub fn subnet(at: At<'_>, subnet: &Subnet, out: &mut Findings) {
+    refuse(at, &[("dhcp", subnet.dhcp.is_some())], out);
+}
+
+/// One virtual router.
+pub fn router(at: At<'_>, router: &Router, out: &mut Findings) {
+    refuse(at, &[("snmp", router.snmp.is_some())], out);
+}
+
+/// One member of a group.
+pub fn member(at: At<'_>, _: &Member, out: &mut Findings) {
+    refuse(at, &[("group", true)], out);
+}
+
+/// The first key of an object that says something: others belong to it.
+fn refuse(at: At<'_>, keys: &[(&str, bool)], out: &mut Findings) {
+    if let Some((key, _)) = keys.iter().find(|(_, given)| *given) {
+        out.problem(at.key(key), format!("`{key}` is not supported yet"));
+    }
+}
