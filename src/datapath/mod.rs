@@ -13,6 +13,7 @@
 
 mod aside;
 pub mod authorize;
+pub mod clamp;
 pub mod classify;
 pub mod counters;
 mod cut;
@@ -281,6 +282,11 @@ pub fn outbound<P: Packet, T: Tracer>(
         let (i, packet) = (*i, &mut packets[*i]);
         let result = tracer
             .see(i, Stage::Resolve, resolve::onward(cx, permitted, found))
+            .inspect(|it| {
+                if it.sent.vnet.mss != 0 {
+                    clamp::lower_offer(packet, it.sent, &metas[i]);
+                }
+            })
             .and_then(|it| tracer.see(i, Stage::Rewrite, rewrite::onward(cx, packet, it)));
         tracer.done(i, packet, &result);
         results.set(i, result);

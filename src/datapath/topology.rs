@@ -233,6 +233,8 @@ pub struct VnetRecord {
     pub verify: Verify,
     /// Most that its nodes are told as MTU, whatever the path takes.
     pub mtu: u16,
+    /// Largest TCP segment that its nodes may offer to take; 0: any.
+    pub mss: u16,
     pub prefixes: Vec<Prefix4>,
 }
 

@@ -549,9 +549,9 @@ fn what_has_no_effect_yet_is_refused() {
             "batch",
             json!({"changes": [
                 {"method": "vnet.set", "params": vnet("mtu", json!(1400))},
-                {"method": "vnet.set", "params": vnet("mss_clamp", json!(true))},
+                {"method": "vnet.set", "params": vnet("unknown_mac", json!("resolve"))},
             ]}),
-            "changes[1].params.vnet.mss_clamp",
+            "changes[1].params.vnet.unknown_mac",
         ),
     ] {
         let error = raw.refused(ErrorCode::InvalidParams, method, params);

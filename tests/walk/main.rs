@@ -4,6 +4,7 @@
 mod common;
 
 mod carriage;
+mod clamp;
 mod cycles;
 mod drops;
 mod garbage;

@@ -72,7 +72,10 @@ pub(in crate::appliance) fn topology(
 ) -> Topology {
     numbers.update(store.bindings().map(|binding| binding.name.as_str()));
     outsiders.update(store.outsiders().map(|outsider| outsider.name.as_str()));
-    let vnets: Vec<VnetRecord> = store.vnets().map(nodes::vnet_record).collect();
+    let vnets: Vec<VnetRecord> = store
+        .vnets()
+        .map(|vnet| nodes::vnet_record(vnet, site.mtu))
+        .collect();
     let vnet_numbers: HashMap<&str, u32> = vnets
         .iter()
         .enumerate()

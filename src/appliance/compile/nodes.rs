@@ -1,15 +1,17 @@
 //! Records of the nodes and of their vnets.
 
+use crate::config::check::GROWTH;
 use crate::datapath::segments::Segment;
 use crate::datapath::topology::{NodeRecord, Topology, VnetRecord};
 use crate::mapping::NodeIndex;
-use crate::model;
+use crate::model::{self, MssClamp};
 use crate::wire::virtual_mac::{Family, Kind};
-use crate::wire::{Locator, Mac, Vaddr, Vni, checksum};
+use crate::wire::{Locator, Mac, Vaddr, Vni, checksum, ipv4, tcp};
 
 use super::{Live, Site};
 
-pub(super) fn vnet_record(vnet: &model::Vnet) -> VnetRecord {
+/// `mtu` is that of the substrate.
+pub(super) fn vnet_record(vnet: &model::Vnet, mtu: u16) -> VnetRecord {
     VnetRecord {
         name: vnet.name.clone(),
         vni: vnet.vni,
@@ -17,7 +19,18 @@ pub(super) fn vnet_record(vnet: &model::Vnet) -> VnetRecord {
         dscp: vnet.dscp,
         verify: vnet.verify,
         mtu: vnet.mtu.unwrap_or(u16::MAX),
+        mss: largest_segment(vnet, mtu),
         prefixes: vnet.prefixes.clone(),
+    }
+}
+
+/// What a SYN may offer; 0: anything.
+fn largest_segment(vnet: &model::Vnet, mtu: u16) -> u16 {
+    let nodes = vnet.mtu.unwrap_or(mtu.saturating_sub(GROWTH));
+    match vnet.mss_clamp {
+        MssClamp::Off => 0,
+        MssClamp::Mtu => nodes.saturating_sub((ipv4::HEADER_LEN + tcp::HEADER_LEN) as u16),
+        MssClamp::Fixed(most) => most,
     }
 }
 

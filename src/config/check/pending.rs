@@ -4,7 +4,7 @@
 
 use super::{At, Findings};
 use crate::config::Config;
-use crate::model::{Dhcp, Learn, Member, MssClamp, Router, Subnet, UnknownMac, Vnet};
+use crate::model::{Dhcp, Learn, Member, Router, Subnet, UnknownMac, Vnet};
 
 pub(super) fn check(config: &Config, out: &mut Findings) {
     for (nth, one) in config.vnet.iter().enumerate() {
@@ -29,7 +29,6 @@ pub fn vnet(at: At<'_>, vnet: &Vnet, out: &mut Findings) {
         ("dhcp_server", vnet.dhcp_server.is_some()),
         ("broadcast", vnet.broadcast),
         ("withheld", vnet.withheld != usual.withheld),
-        ("mss_clamp", vnet.mss_clamp != MssClamp::Off),
         ("learn", vnet.learn != Learn::Never),
         ("learn_as", vnet.learn_as != usual.learn_as),
         ("learn_seconds", vnet.learn_seconds != usual.learn_seconds),

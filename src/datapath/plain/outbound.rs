@@ -5,8 +5,9 @@ use crate::mapping::{Key, NodeIndex};
 use crate::packet::{Meta, Packet};
 use crate::siit::plain::{self, First};
 use crate::wire::load::{be32, be64, chunk};
-use crate::wire::{Vaddr, ethernet, flow, ipv4, ipv6};
+use crate::wire::{Vaddr, ethernet, flow, ipv4, ipv6, protocol};
 
+use super::super::clamp::is_syn;
 use super::super::topology::{PATHS, PortRecord};
 use super::super::trace::Stage;
 use super::super::{BURST, Context, Drop, Results};
@@ -169,13 +170,16 @@ fn examine<P: Packet>(
     if !(theirs && whole && alone && plain::is_right(&chunk(frame, L3))) {
         return None;
     }
-    let protocol = frame[L3 + ipv4::field::PROTOCOL];
+    let carried = frame[L3 + ipv4::field::PROTOCOL];
     let payload = usize::from((ab >> 32) as u16).wrapping_sub(ipv4::HEADER_LEN);
-    if payload > head.len() - L4 || payload < plain::least(protocol) {
+    if payload > head.len() - L4 || payload < plain::least(carried) {
+        return None;
+    }
+    if sender.clamps && carried == protocol::TCP && is_syn(&head[L4..]) {
         return None;
     }
     let addresses = chunk(frame, L3 + ipv4::field::SOURCE);
-    let flow = flow::of(addresses, protocol, chunk(frame, L4));
+    let flow = flow::of(addresses, carried, chunk(frame, L4));
     let one = One {
         first: sender.header.first([ab, cd], flow::entropy(flow)),
         sender: node,

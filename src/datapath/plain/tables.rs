@@ -122,6 +122,8 @@ pub(super) struct Sender {
     pub header: Form,
     pub saddr: [u8; 16],
     pub siit: bool,
+    /// Its SYNs are changed on their way: they are not plain.
+    pub clamps: bool,
 }
 
 impl Sender {
@@ -153,6 +155,7 @@ impl Sender {
             header: Form::new(mode, tos, topology.entropy.mask()),
             saddr: (u128::from_be_bytes(node.saddr) | u128::from(node.vaddr.0)).to_be_bytes(),
             siit: mode == Mode::Siit,
+            clamps: vnet.is_some_and(|vnet| vnet.mss != 0),
         }
     }
 }

@@ -159,6 +159,7 @@ fn vnet(name: &str, vni: Vni) -> VnetRecord {
         dscp: Dscp::Copy,
         verify: Verify::Strict,
         mtu: MTU - 28,
+        mss: 0,
         prefixes: vec!["10.0.0.0/24".parse().expect("literal")],
     }
 }
