@@ -3,11 +3,13 @@
 //! `fuzz/corpus`, as ordinary tests (`tests/corpora.rs`).
 
 use weft::config::Config;
+use weft::node::dhcp::{self, Client, Effect, Terms};
 use weft::siit::rfc7915::{
     self, Addresses, ClassRule, Context, Done, Hairpin, Mapped4, NoAddress, Refusal, Rules,
     Translated, UdpZero,
 };
-use weft::wire::{Saddr, Vaddr, checksum, ipv4, ipv6};
+use weft::wire::dhcp::{Kind, MIN_LEN, Message};
+use weft::wire::{Mac, Saddr, Vaddr, checksum, ethernet, ipv4, ipv6, udp};
 
 /// A target: its name and what it does with bytes.
 pub(crate) type Target = (&'static str, fn(&[u8]));
@@ -18,6 +20,7 @@ pub(crate) const ALL: &[Target] = &[
     ("quoted_by_ipv4", quoted_by_ipv4),
     ("quoted_by_ipv6", quoted_by_ipv6),
     ("config", config),
+    ("dhcp", dhcp),
 ];
 
 /// 192.0.2.0/24 is 2001:db8:1::/120, all else lies in 2001:db8:64::/96.
@@ -241,4 +244,96 @@ fn seal(packet: &mut [u8]) {
     packet[10..12].fill(0);
     let sum = checksum::checksum(&packet[..len]).to_be_bytes();
     packet[10..12].copy_from_slice(&sum);
+}
+
+/// What a client sends from port 68 to port 67: the first byte chooses from
+/// where, the rest is the message. Headers are made around it, and the client's
+/// hardware address and the cookie into it, as a fuzzer cannot guess them.
+pub(crate) fn dhcp(data: &[u8]) {
+    const MAC: Mac = Mac([2, 0, 0, 0, 0, 10]);
+    let [choice, message @ ..] = data else {
+        return;
+    };
+    let mut message = message.to_vec();
+    let whole = message.len() >= 240;
+    if whole {
+        message[0] = 1 + (choice >> 4 & 1);
+        message[1..3].copy_from_slice(&[1, 6]);
+        message[28..34].copy_from_slice(&MAC.0);
+        message[236..240].copy_from_slice(&[0x63, 0x82, 0x53, 0x63]);
+    }
+    let source = match choice & 3 {
+        0 => [0; 4],
+        1 => [10, 0, 0, 2],
+        _ => message
+            .get(12..16)
+            .map_or([0; 4], |at| [at[0], at[1], at[2], at[3]]),
+    };
+    let destination = [[255; 4], [10, 0, 0, 1]][usize::from(choice >> 2 & 1)];
+    let frame = client_frame(MAC, source, destination, &message);
+    let list = |count: u8| (0..count).map(|n| Vaddr(u32::from(n))).collect();
+    let terms = Terms {
+        address: Vaddr(0x0a00_0002),
+        subnet: "10.0.0.0/24".parse().expect("a prefix"),
+        server: Vaddr(0x0a00_0001),
+        server_mac: Mac([0x72, 0, 10, 0, 0, 1]),
+        lease: 3600,
+        router: Some(Vaddr(0x0a00_0001)),
+        routes: vec![
+            ("172.16.0.0/12".parse().expect("a prefix"), Vaddr(9));
+            usize::from(choice >> 5) * 9
+        ],
+        dns: list(choice >> 5),
+        ntp: list(choice >> 6),
+        host_name: (choice & 8 != 0).then(|| "a".to_owned()),
+        domain: (choice & 0x40 != 0).then(|| "z.example".to_owned()),
+        search: vec!["z.example".to_owned(); usize::from(choice >> 5) * 4],
+        mtu: Some(1472),
+    };
+    let client = Client {
+        mac: Some(MAC),
+        vlan: None,
+    };
+    let Ok(answer) = dhcp::answer(&frame, &client, &terms) else {
+        return;
+    };
+    assert!(whole, "less than a message is understood");
+    assert!(answer.host_name.chars().all(|c| c.is_ascii_graphic()));
+    let Some((kind, reply)) = answer.reply else {
+        assert!(matches!(answer.effect, Effect::Declined | Effect::Released));
+        return;
+    };
+    let header = ipv4::Header::parse(&reply[ethernet::HEADER_LEN..]).expect("an IPv4 packet");
+    assert_eq!(
+        ethernet::HEADER_LEN + usize::from(header.total_len),
+        reply.len()
+    );
+    assert!(header.total_len <= 1472 && header.src == terms.server);
+    let data = &reply[ethernet::HEADER_LEN + ipv4::HEADER_LEN + udp::HEADER_LEN..];
+    assert!(data.len() >= MIN_LEN);
+    let told = Message::parse(data).expect("a message");
+    assert_eq!(told.kind(), Some(kind));
+    assert_eq!(told.fixed.chaddr, MAC);
+    // Nobody is told an address that is another's.
+    let own = [Vaddr(0), terms.address].contains(&told.fixed.yiaddr);
+    assert!(own && (kind == Kind::Nak || kind == Kind::Ack || kind == Kind::Offer));
+}
+
+/// A message as a client sends it, without a checksum over the datagram.
+fn client_frame(mac: Mac, source: [u8; 4], destination: [u8; 4], message: &[u8]) -> Vec<u8> {
+    let mut frame = Mac::BROADCAST.0.to_vec();
+    frame.extend(mac.0);
+    frame.extend([8, 0]);
+    let len = message.len().min(65_000) as u16;
+    let mut header = vec![0x45, 0, 0, 0, 0, 7, 0, 0, 64, 17, 0, 0];
+    header[2..4].copy_from_slice(&(len + 28).to_be_bytes());
+    header.extend(source);
+    header.extend(destination);
+    seal(&mut header);
+    frame.extend(header);
+    frame.extend([0, 68, 0, 67]);
+    frame.extend((len + 8).to_be_bytes());
+    frame.extend([0, 0]);
+    frame.extend(&message[..usize::from(len)]);
+    frame
 }

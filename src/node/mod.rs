@@ -6,3 +6,4 @@
 
 pub mod arp;
 pub mod router;
+pub mod dhcp;

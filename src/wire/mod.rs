@@ -8,6 +8,7 @@
 pub mod address;
 pub mod arp;
 pub mod checksum;
+pub mod dhcp;
 pub mod ethernet;
 pub mod flow;
 pub mod flowlabel;
