@@ -11,6 +11,8 @@ mod eams;
 mod hostile;
 #[path = "control/lasting.rs"]
 mod lasting;
+#[path = "control/leases.rs"]
+mod leases;
 #[path = "control/load.rs"]
 mod load;
 #[path = "control/relay.rs"]

@@ -127,6 +127,7 @@ impl<Po: Pool> Control<Po> {
             relay.poll(now);
         }
         self.plant.collect_links(&mut replies);
+        self.plant.poll_dhcp(&mut replies);
         self.plant.set_resolver(self.server.has_answerer());
         self.plant.step(&self.store);
         self.send(replies);

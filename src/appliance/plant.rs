@@ -50,6 +50,7 @@ pub struct Plant {
     pub(super) slow: super::answer::SlowCounters,
     /// What can be asked of routers beside pings.
     pub(super) services: Services,
+    pub(super) dhcp: super::answer::Dhcps,
     pub(super) rings: super::rings::Rings,
     pub(super) devices: Box<dyn Devices>,
     pub(super) clock: Clock,
@@ -117,6 +118,7 @@ impl Plant {
             counters: parts.counters,
             slow: super::answer::SlowCounters::default(),
             services: Services::default(),
+            dhcp: super::answer::Dhcps::default(),
             rings: super::rings::Rings::default(),
             devices: parts.devices,
             clock: parts.clock,

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use crate::config::Config;
 use crate::control::plant::{Plant as PlantTrait, PlantError};
 use crate::control::proto::{
-    Counter, CyclesReport, Explain, ExplainReport, NeighborReport, NeighborState, PlantStatus,
-    PortReport, RelayState, Seen, StatsReport, TraceStart,
+    Counter, CyclesReport, Explain, ExplainReport, Lease, NeighborReport, NeighborState,
+    PlantStatus, PortReport, RelayState, Seen, StatsReport, TraceStart,
 };
 use crate::control::store::Store;
 use crate::datapath::Drop;
@@ -36,6 +36,7 @@ impl PlantTrait for Plant {
     }
 
     fn topology_changed(&mut self, store: &Store) -> Result<(), PlantError> {
+        self.dhcp.forget(store);
         self.adopt(store)
     }
 
@@ -120,6 +121,10 @@ impl PlantTrait for Plant {
     fn learned_mac(&self, binding: &str) -> Option<Mac> {
         let node = self.numbers.get(binding)?;
         self.learned.get(&node).copied()
+    }
+
+    fn leases(&self) -> Vec<Lease> {
+        self.leases_now()
     }
 
     fn neighbors(&self) -> Vec<NeighborReport> {
@@ -384,6 +389,7 @@ impl Plant {
         for (why, total) in RouterIgnored::ALL.iter().zip(slow.router_ignored) {
             insert(out, why.name(), why.help(), total);
         }
+        out.extend(self.dhcp.counters());
         for why in Ignored::ALL {
             insert(
                 out,

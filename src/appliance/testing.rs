@@ -51,9 +51,14 @@ impl Devices for Idle {
 
 /// Host R of the first vnet of README.md; `vnet` is said of the vnet too.
 pub(super) fn host_r(vnet: &str) -> (Plant, Store) {
+    host_r_with(vnet, "")
+}
+
+/// The same, with more objects.
+pub(super) fn host_r_with(vnet: &str, more: &str) -> (Plant, Store) {
     let file = include_str!("../../configs/first/r.toml");
     let said = file.replacen("[[vnet]]\n", &format!("[[vnet]]\n{vnet}\n"), 1);
-    built(&said)
+    built(&format!("{said}\n{more}"))
 }
 
 /// The relay of configs/siit-relay.toml, next hops given, with a prefix that

@@ -26,6 +26,7 @@ mod events;
 mod explain;
 mod failure;
 mod frame;
+mod lease;
 mod load;
 mod log;
 mod mapping;
@@ -113,6 +114,8 @@ enum Command {
     #[command(subcommand)]
     Member(member::Member),
     #[command(subcommand)]
+    Lease(lease::Lease),
+    #[command(subcommand)]
     Port(status::Port),
     Events(events::Events),
     Explain(explain::Explain),
@@ -159,6 +162,7 @@ fn dispatch(command: Command, context: &mut Context) -> Result<ExitCode, Failure
         Command::Router(command) => command.run(context),
         Command::Vroute(command) => command.run(context),
         Command::Member(command) => command.run(context),
+        Command::Lease(command) => command.run(context),
         Command::Port(command) => command.run(context),
         Command::Events(command) => command.run(context),
         Command::Explain(command) => command.run(context),

@@ -9,7 +9,7 @@ use crate::wire::address::Prefix4;
 use crate::wire::{Mac, Vni};
 
 use super::proto::{
-    CyclesReport, Error, ErrorCode, Explain, ExplainReport, NeighborReport, PlantStatus,
+    CyclesReport, Error, ErrorCode, Explain, ExplainReport, Lease, NeighborReport, PlantStatus,
     PortReport, RelayState, Seen, StatsReport, TraceStart,
 };
 use super::store::Store;
@@ -73,6 +73,10 @@ pub trait Plant {
     fn ports(&self) -> Vec<PortReport>;
     /// Neighbours as they live, static ones included.
     fn neighbors(&self) -> Vec<NeighborReport>;
+    /// Addresses that nodes have by DHCP.
+    fn leases(&self) -> Vec<Lease> {
+        Vec::new()
+    }
     /// How the relay is doing, if one runs.
     fn relay_state(&self) -> Option<RelayState> {
         None

@@ -25,7 +25,7 @@ use crate::wire::address::Prefix4;
 pub use apply::*;
 pub use change::*;
 pub use cycles::*;
-pub use event::{Event, Topic};
+pub use event::{Event, LeaseChange, Topic};
 pub use report::*;
 
 /// Version of the protocol; `hello` must name it.
@@ -190,7 +190,7 @@ macro_rules! lists {
 
 lists! {
     VnetList; HostList; BindingList(vnet); MappingList(vnet); RouteList; EamList; OutsiderList(vnet);
-    SubnetList(vnet); RouterList(vnet); VrouteList(router); MemberList(vnet);
+    SubnetList(vnet); RouterList(vnet); VrouteList(router); MemberList(vnet); LeaseList(vnet);
 }
 
 macro_rules! empty_requests {
@@ -386,6 +386,7 @@ methods! {
     MemberSet -> Applied, "member.set", ReadWrite, "Adds or replaces a host that hears a group.";
     MemberRemove -> Applied, "member.remove", ReadWrite, "Removes a host that heard a group.";
     MemberList -> Page<Held<Member>>, "member.list", ReadOnly, "Lists hosts that hear groups, of one vnet or all.";
+    LeaseList -> Page<Lease>, "lease.list", ReadOnly, "Lists addresses that nodes have by DHCP, of one vnet or all.";
     PortList -> Ports, "port.list", ReadOnly, "Lists ports as they run.";
     StatsGet -> StatsReport, "stats.get", ReadOnly, "Shows every counter with its help, in total and by worker.";
     StatsCycles -> CyclesReport, "stats.cycles", ReadOnly, "Shows where the workers' cycles go, how large their bursts are, and how full tables and rings.";

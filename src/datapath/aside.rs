@@ -90,7 +90,7 @@ impl<Io: Port, Po: Pool<Packet = Io::Packet>> Lane<Io, Po> {
 
     pub(super) fn punt(&mut self, packet: Io::Packet, meta: &Meta, what: Punt, now: u64) {
         let bucket = match what {
-            Punt::Arp { node } | Punt::Router { node } => node.index(),
+            Punt::Arp { node } | Punt::Dhcp { node } | Punt::Router { node } => node.index(),
             Punt::Substrate | Punt::SubstrateError | Punt::Relay => {
                 // Pings and errors have a bucket apart, so that no flood of
                 // them silences neighbour discovery.
@@ -98,7 +98,12 @@ impl<Io: Port, Po: Pool<Packet = Io::Packet>> Lane<Io, Po> {
                 self.settings.nodes + 2 * usize::from(meta.port) + other
             }
         };
-        if !self.punt_limit.allow(bucket, now) {
+        let limit = match what {
+            // Apart, so that a node's scan does not cost it its address.
+            Punt::Dhcp { .. } => &mut self.dhcp_limit,
+            _ => &mut self.punt_limit,
+        };
+        if !limit.allow(bucket, now) {
             return self.counters.count(Drop::PuntLimited);
         }
         let punted = Punted {

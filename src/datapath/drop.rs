@@ -115,6 +115,8 @@ drops! {
     Multicast => "multicast",
     /// Destination MAC is not the virtual MAC of the destination address.
     MacMismatch => "mac_mismatch",
+    /// Message of a DHCP server, from a node.
+    DhcpServer => "dhcp_server",
     /// Substrate packet to an address that is neither ours nor in our locator.
     NotForUs => "not_for_us",
     /// Uplink frame that is not IPv6, and no exception port to take it.

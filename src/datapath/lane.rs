@@ -35,6 +35,7 @@ pub(super) struct Lane<Io: Port, Po> {
     pub(super) ends: WorkerEnds<Io::Packet>,
     pub(super) holds: Holds<Io::Packet>,
     pub(super) punt_limit: Limiter,
+    pub(super) dhcp_limit: Limiter,
     pub(super) miss_limit: Limiter,
     pub(super) icmp_limit: Limiter,
     pub(super) relay_limit: RelayLimit,

@@ -6,6 +6,7 @@
 //! on, and by which way.
 
 mod broadcast;
+mod dhcp;
 mod group;
 mod neighbor;
 mod router;
@@ -45,6 +46,9 @@ pub struct Frame<'a> {
 #[cold]
 #[inline(never)]
 pub(super) fn sort(cx: &Context<'_>, it: &Frame<'_>) -> Result<Way, Exit> {
+    if let Some(exit) = dhcp::decide(it) {
+        return Err(exit);
+    }
     if it.destination == Mac::BROADCAST {
         return broadcast::decide(cx, it);
     }

@@ -234,6 +234,8 @@ impl From<siit::Refusal> for Exit {
 pub enum Punt {
     /// An ARP packet of a node.
     Arp { node: NodeIndex },
+    /// A message of a node to a DHCP server.
+    Dhcp { node: NodeIndex },
     /// Neighbour discovery, MLD or an echo request for the host itself.
     Substrate,
     /// An ICMPv6 error about a packet that a node of ours sent.

@@ -139,6 +139,7 @@ impl Tell for Exit {
             }
             Exit::Punt(Punt::Arp { .. }) => out.write_str("answered by the control thread (ARP)"),
             Exit::Punt(Punt::Router { .. }) => out.write_str("for a router, which answers"),
+            Exit::Punt(Punt::Dhcp { .. }) => out.write_str("answered by the control thread (DHCP)"),
             Exit::Punt(Punt::Substrate) => out.write_str("for the host itself"),
             Exit::Punt(Punt::SubstrateError) => {
                 out.write_str("an error of the substrate, for the control thread")

@@ -138,6 +138,7 @@ impl<Io: Port, Po: Pool<Packet = Io::Packet>> Worker<Io, Po> {
                 pending,
                 holds: Holds::new(settings.holds),
                 punt_limit: limiter(settings.punt_rate),
+                dhcp_limit: limiter(settings.punt_rate),
                 miss_limit: limiter(settings.miss_rate),
                 icmp_limit: Limiter::new(
                     buckets,

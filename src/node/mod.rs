@@ -5,5 +5,5 @@
 //! reason for silence.
 
 pub mod arp;
-pub mod router;
 pub mod dhcp;
+pub mod router;

@@ -392,3 +392,49 @@ fn members() {
          Z     239.1.2.3  S         260         4  agent",
     );
 }
+
+#[test]
+fn leases() {
+    let of = |node: &str| json!({"node": node, "vnet": "Z", "address": "10.0.0.2", "mac": "02:00:00:00:00:0a"});
+    let with = |node: &str, more: Value| {
+        let (mut lease, more) = (of(node), more);
+        lease
+            .as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        lease
+    };
+    case(
+        "lease list --vnet Z",
+        "lease.list",
+        json!({"vnet": "Z"}),
+        json!({"items": [
+            with("A", json!({"host_name": "alpha", "expires": 3600})),
+            with("C", json!({"expires": 59})),
+            of("G"),
+        ]}),
+        "NODE  VNET  ADDRESS   MAC                HOST NAME    EXPIRES
+         A     Z     10.0.0.2  02:00:00:00:00:0a  alpha      1 h 0 min
+         C     Z     10.0.0.2  02:00:00:00:00:0a  -             59.0 s
+         G     Z     10.0.0.2  02:00:00:00:00:0a  -              never",
+    );
+    // Page after page, until there is none.
+    let appliance = Appliance::new(move |_, params| {
+        let pages = [("A", Some("A")), ("C", None)];
+        let (node, next) = pages[usize::from(params.get("cursor").is_some())];
+        let mut page = json!({"items": [json!({
+            "node": node, "vnet": "Z", "address": "10.0.0.2", "mac": "02:00:00:00:00:0a",
+        })]});
+        if let Some(next) = next {
+            page["next"] = next.into();
+        }
+        vec![Say::Result(page)]
+    });
+    let ran = appliance.weft("lease list --json").ok();
+    let nodes: Vec<_> = ran
+        .json()
+        .iter()
+        .map(|lease| lease["node"].clone())
+        .collect();
+    assert_eq!(nodes, ["A", "C"]);
+}

@@ -78,6 +78,7 @@ pub(crate) struct Told {
     pub(crate) stopped: Vec<u64>,
     /// Live neighbours.
     pub(crate) neighbors: Vec<NeighborReport>,
+    pub(crate) leases: Vec<Lease>,
     /// Hardware addresses of nodes.
     pub(crate) learned: BTreeMap<String, Mac>,
 }
@@ -219,6 +220,10 @@ impl Plant for TestPlant {
 
     fn ports(&self) -> Vec<PortReport> {
         Vec::new()
+    }
+
+    fn leases(&self) -> Vec<Lease> {
+        self.0.lock().unwrap().leases.clone()
     }
 
     fn neighbors(&self) -> Vec<NeighborReport> {

@@ -6,6 +6,7 @@ mod common;
 mod carriage;
 mod clamp;
 mod cycles;
+mod dhcp;
 mod drops;
 mod garbage;
 mod holds;

@@ -32,7 +32,11 @@ impl Plant {
         };
         let (vni, name) = (record.vni, record.name.clone());
         let mut unknown = None;
+        let server = self.dhcp_server(node, store);
         let outcome = arp::answer(frame, &asker, |target| {
+            if server == Some(target) {
+                return Some(virtual_mac::of(Kind::Router, vni, target));
+            }
             let known = self.is_known(node, vni, target);
             if !known {
                 unknown = Some(target);

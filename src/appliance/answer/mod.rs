@@ -2,6 +2,7 @@
 //! each kind of it.
 
 mod arp;
+mod dhcp;
 mod icmp;
 mod misses;
 mod router;
@@ -16,6 +17,8 @@ use crate::node::router::RouterIgnored;
 use crate::packet::Packet;
 
 use super::plant::Plant;
+
+pub use dhcp::Dhcps;
 
 /// Frames that control answers are copied out of their packets: it has time.
 /// Pings of routers may be as long as a link takes.
@@ -68,6 +71,7 @@ impl Plant {
         let frame = &bytes[..len];
         match punted.what {
             Punt::Arp { node } => self.answer_arp(node, punted.port, frame, store, replies),
+            Punt::Dhcp { node } => self.answer_dhcp(node, punted.port, frame, store, replies),
             Punt::Substrate => {
                 let now = self.now();
                 // What has no effect is counted by the engine, by reason.

@@ -25,7 +25,8 @@ pub(super) fn check(config: &Config, out: &mut Findings) {
 pub fn vnet(at: At<'_>, vnet: &Vnet, out: &mut Findings) {
     let usual = Vnet::new("", vnet.vni);
     let keys = [
-        ("dhcp", vnet.dhcp != Dhcp::Off),
+        // Not by a node of the vnet.
+        ("dhcp", vnet.dhcp == Dhcp::Node),
         ("dhcp_server", vnet.dhcp_server.is_some()),
         ("broadcast", vnet.broadcast),
         ("withheld", vnet.withheld != usual.withheld),
@@ -39,7 +40,8 @@ pub fn vnet(at: At<'_>, vnet: &Vnet, out: &mut Findings) {
 
 /// One subnet.
 pub fn subnet(at: At<'_>, subnet: &Subnet, out: &mut Findings) {
-    refuse(at, &[("dhcp", subnet.dhcp.is_some())], out);
+    let pool = subnet.dhcp.as_ref().and_then(|dhcp| dhcp.pool);
+    refuse(at, &[("dhcp.pool", pool.is_some())], out);
 }
 
 /// One virtual router.

@@ -29,10 +29,12 @@ pub enum Topic {
     Limit,
     /// The desired state changed.
     Config,
+    /// A node's address by DHCP changed hands.
+    Lease,
 }
 
 impl Topic {
-    pub const ALL: [Topic; 8] = [
+    pub const ALL: [Topic; 9] = [
         Topic::Miss,
         Topic::Node,
         Topic::Address,
@@ -41,11 +43,26 @@ impl Topic {
         Topic::Neighbor,
         Topic::Limit,
         Topic::Config,
+        Topic::Lease,
     ];
 
     pub const fn bit(self) -> u16 {
         1 << self as u16
     }
+}
+
+/// What became of a node's lease.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LeaseChange {
+    Granted,
+    Renewed,
+    /// The node asked for another address than its own.
+    Refused,
+    /// The node found its address in use.
+    Declined,
+    Released,
+    Expired,
 }
 
 /// An event. `topic` names the variant.
@@ -103,6 +120,19 @@ pub enum Event {
         /// Objects that took effect.
         applied: u32,
     },
+    Lease {
+        change: LeaseChange,
+        node: String,
+        vnet: String,
+        address: Vaddr,
+        mac: Mac,
+        /// What the node calls itself; empty if it does not.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        host_name: String,
+        /// Seconds it was granted for.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        seconds: Option<u32>,
+    },
     /// A packet of a trace this client started; not subscribed to.
     Trace {
         trace: u64,
@@ -126,6 +156,7 @@ impl Event {
             Event::Neighbor { .. } => Topic::Neighbor,
             Event::Limit { .. } => Topic::Limit,
             Event::Config { .. } => Topic::Config,
+            Event::Lease { .. } => Topic::Lease,
             Event::Trace { .. } | Event::Lost { .. } => return None,
         })
     }

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{Eam, Origin, Relay, Role};
-use crate::wire::Mac;
+use crate::wire::{Mac, Vaddr};
 
 /// An object with who said so.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +33,21 @@ pub struct Page<T> {
     pub items: Vec<T>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
+}
+
+/// An address that a node has by DHCP.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lease {
+    pub node: String,
+    pub vnet: String,
+    pub address: Vaddr,
+    pub mac: Mac,
+    /// What the node calls itself; empty if it does not.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub host_name: String,
+    /// Seconds until it ends; absent if it does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<u64>,
 }
 
 /// One counter of all workers.

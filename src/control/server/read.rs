@@ -70,6 +70,7 @@ impl Server {
                     neighbors: neighbors(store, plant),
                 })
             }
+            Method::LeaseList => result::<LeaseList>(&leases(plant, &params(raw)?, page)),
             Method::PortList => {
                 let PortList {} = params(raw)?;
                 result::<PortList>(&Ports {
@@ -276,6 +277,22 @@ fn neighbors(store: &Store, plant: &impl Plant) -> Vec<NeighborReport> {
         }
     }
     all
+}
+
+/// By the nodes' names; the last one of a page is where the next one begins.
+fn leases(plant: &impl Plant, ask: &LeaseList, most: usize) -> Page<Lease> {
+    let mut all = plant.leases();
+    let after = ask.cursor.as_deref();
+    all.retain(|lease| {
+        ask.vnet.as_ref().is_none_or(|vnet| lease.vnet == *vnet)
+            && after.is_none_or(|after| lease.node.as_str() > after)
+    });
+    all.sort_by(|a, b| a.node.cmp(&b.node));
+    let limit = ask.limit.unwrap_or(most).clamp(1, most.max(1));
+    let more = all.len() > limit;
+    all.truncate(limit);
+    let next = all.last().filter(|_| more).map(|lease| lease.node.clone());
+    Page { items: all, next }
 }
 
 fn dump(store: &Store, plant: &impl Plant) -> Result<Dump, Error> {

@@ -1,0 +1,189 @@
+//! Messages of DHCP: what goes to the control thread, and what nobody hears.
+
+use weft::datapath::{Drop, Punt};
+use weft::wire::virtual_mac::{self, Kind};
+use weft::wire::{Mac, Vaddr};
+
+use super::common::frames::*;
+use super::common::topology::*;
+
+const NOBODY_YET: Vaddr = Vaddr(0);
+const EVERYBODY: Vaddr = Vaddr(u32::MAX);
+const GATEWAY: Vaddr = Vaddr(0x0a00_0001);
+
+/// What the reasons of this file are shown by.
+pub(crate) const CASES: &[(Drop, &str, fn() -> Vec<u8>)] = &[
+    (Drop::DhcpServer, "an offer to everybody", || {
+        from(Mac::BROADCAST, &udp(A, EVERYBODY, (67, 68), &[0; 300]))
+    }),
+    (
+        Drop::DhcpServer,
+        "from an address that it does not have",
+        || from(Mac::BROADCAST, &udp(G, EVERYBODY, (67, 68), &[0; 300])),
+    ),
+    (Drop::DhcpServer, "an offer to a client's own MAC", || {
+        from(MAC_C, &udp(A, C, (67, 68), &[0; 300]))
+    }),
+    (Drop::DhcpServer, "an offer through a router", || {
+        from(gateway(), &udp(A, G, (67, 68), &[0; 300]))
+    }),
+];
+
+fn gateway() -> Mac {
+    virtual_mac::of(Kind::Router, Z, GATEWAY)
+}
+
+fn from(to: Mac, packet: &Ip) -> Vec<u8> {
+    ethernet(to, MAC_A, None, 0x0800, &packet.bytes())
+}
+
+#[test]
+fn no_node_is_a_server() {
+    for (why, what, frame) in CASES {
+        let mut r = setup_r().start();
+        assert_eq!(r.carry(PORT_A, &frame()), [], "{what}");
+        assert_eq!(r.drops(), [(*why, 1)], "{what}");
+        assert!(r.punted().is_empty(), "{what}");
+    }
+}
+
+#[test]
+fn clients_reach_the_control_thread() {
+    let mut r = setup_r().start();
+    for (what, frame) in [
+        (
+            "without an address",
+            from(
+                Mac::BROADCAST,
+                &udp(NOBODY_YET, EVERYBODY, (68, 67), &[0; 300]),
+            ),
+        ),
+        (
+            "with one",
+            from(Mac::BROADCAST, &udp(A, EVERYBODY, (68, 67), &[0; 300])),
+        ),
+        (
+            "with another's: what is said decides",
+            from(Mac::BROADCAST, &udp(G, EVERYBODY, (68, 67), &[0; 300])),
+        ),
+        (
+            "renewing",
+            from(gateway(), &udp(A, GATEWAY, (68, 67), &[0; 300])),
+        ),
+    ] {
+        assert_eq!(r.carry(PORT_A, &frame), [], "{what}");
+        let punted = r.punted();
+        assert_eq!(punted.len(), 1, "{what}");
+        assert_eq!(punted[0].what, Punt::Dhcp { node: NODE_A }, "{what}");
+        assert_eq!(
+            (punted[0].port, punted[0].packet.frame()),
+            (PORT_A, &frame[..]),
+            "{what}"
+        );
+    }
+    let tagged = udp(NOBODY_YET, EVERYBODY, (68, 67), &[0; 300]).bytes();
+    r.carry(
+        PORT_C,
+        &ethernet(Mac::BROADCAST, MAC_C, Some(TAG_C), 0x0800, &tagged),
+    );
+    assert_eq!(r.punted()[0].what, Punt::Dhcp { node: NODE_C });
+    assert_eq!(r.drops(), []);
+}
+
+/// Everything that only looks like it stays what it was.
+#[test]
+fn other_broadcasts_do_not() {
+    let fragment = |mf, offset| Ip {
+        mf,
+        offset,
+        df: false,
+        ..udp(NOBODY_YET, EVERYBODY, (68, 67), &[0; 300])
+    };
+    let other = virtual_mac::of(Kind::Router, Y, GATEWAY);
+    for (what, why, frame) in [
+        (
+            "another port",
+            Drop::Broadcast,
+            from(Mac::BROADCAST, &udp(A, EVERYBODY, (68, 69), b"")),
+        ),
+        (
+            "another source port",
+            Drop::Broadcast,
+            from(Mac::BROADCAST, &udp(A, EVERYBODY, (67, 67), b"")),
+        ),
+        (
+            "the first part of one",
+            Drop::Broadcast,
+            from(Mac::BROADCAST, &fragment(true, 0)),
+        ),
+        (
+            "the rest of one",
+            Drop::Broadcast,
+            from(Mac::BROADCAST, &fragment(false, 1)),
+        ),
+        (
+            "another protocol",
+            Drop::Broadcast,
+            from(
+                Mac::BROADCAST,
+                &Ip {
+                    protocol: 136,
+                    ..fragment(false, 0)
+                },
+            ),
+        ),
+        (
+            "ports cut off",
+            Drop::Broadcast,
+            from(
+                Mac::BROADCAST,
+                &Ip::new(A, EVERYBODY, 17, vec![0, 68, 0, 67]),
+            ),
+        ),
+        (
+            "to one, by everybody's MAC",
+            Drop::Broadcast,
+            from(Mac::BROADCAST, &udp(A, G, (68, 67), b"")),
+        ),
+        (
+            "another vnet's gateway",
+            Drop::MacMismatch,
+            from(other, &udp(A, GATEWAY, (68, 67), b"")),
+        ),
+        (
+            "through a gateway that there is not",
+            Drop::MacMismatch,
+            from(gateway(), &udp(A, G, (68, 67), b"")),
+        ),
+    ] {
+        let mut r = setup_r().start();
+        assert_eq!(r.carry(PORT_A, &frame), [], "{what}");
+        assert_eq!(r.drops(), [(why, 1)], "{what}");
+        assert!(r.punted().is_empty(), "{what}");
+    }
+}
+
+/// Each has a rate of its own, so a flood of the one leaves the other alone.
+#[test]
+fn neither_arp_nor_another_nodes_flood_costs_a_node_its_address() {
+    let mut setup = setup_r();
+    setup.rates.0 = 10;
+    setup.rings.protocol = 512;
+    let mut r = setup.start();
+    let arp = ethernet(Mac::BROADCAST, MAC_A, None, 0x0806, &[0; 28]);
+    let discover = udp(NOBODY_YET, EVERYBODY, (68, 67), &[0; 300]).bytes();
+    let discover = |mac| ethernet(Mac::BROADCAST, mac, None, 0x0800, &discover);
+    for _ in 0..200 {
+        r.send(PORT_A, &arp);
+        r.send(PORT_TWIN, &discover(MAC_TWIN));
+    }
+    r.send(PORT_A, &discover(MAC_A));
+    r.settle();
+    let punted = r.punted();
+    let of = |what| punted.iter().filter(|punted| punted.what == what).count();
+    // As many as a burst.
+    assert_eq!(of(Punt::Arp { node: NODE_A }), 32);
+    assert_eq!(of(Punt::Dhcp { node: NODE_TWIN }), 32);
+    assert_eq!(of(Punt::Dhcp { node: NODE_A }), 1);
+    assert_eq!(r.dropped(Drop::PuntLimited), 336);
+}
