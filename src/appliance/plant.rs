@@ -16,6 +16,7 @@ use crate::mapping::{
     Reader, SideIndex, Target, Writer,
 };
 use crate::model::Neighbor;
+use crate::node::recent::Recent;
 use crate::node::router::Services;
 use crate::substrate::Substrate;
 use crate::time::Time;
@@ -30,6 +31,8 @@ use super::watchers::Watchers;
 
 /// Seconds for which a moved node's packets from its old host are its own.
 const PREVIOUS_SECONDS: u32 = 60;
+/// For which what was told once is not told again.
+const TOLD_MILLIS: u64 = 1000;
 
 /// Control's half of the appliance.
 pub struct Plant {
@@ -44,6 +47,10 @@ pub struct Plant {
     /// What the table says of our own nodes, and of outsiders.
     locals: HashMap<(Vni, Prefix4), Target>,
     pub(super) learned: HashMap<NodeIndex, Mac>,
+    /// Addresses that nobody had when a node asked for them.
+    pub(super) unknowns: Recent,
+    /// Addresses that were announced.
+    pub(super) announced: Recent,
     pub(super) path_mtu: PathMtus,
     pub(super) watchers: Watchers,
     pub(super) counters: Vec<Arc<Counters>>,
@@ -113,6 +120,8 @@ impl Plant {
             outsiders: Numbers::default(),
             locals: HashMap::new(),
             learned: HashMap::new(),
+            unknowns: Recent::new(TOLD_MILLIS),
+            announced: Recent::new(TOLD_MILLIS),
             path_mtu: PathMtus::default(),
             watchers: Watchers::default(),
             counters: parts.counters,
@@ -362,6 +371,10 @@ impl Plant {
     }
 
     fn put(&mut self, vni: Vni, prefix: Prefix4, mapping: Mapping) -> Result<(), PlantError> {
+        match prefix.len {
+            32 => self.unknowns.forget(vni, prefix.address),
+            _ => self.unknowns.clear(),
+        }
         let outcome = match table_prefix(vni, prefix) {
             None => self
                 .writer

@@ -320,6 +320,11 @@ impl Plant {
                 slow.arp_asked,
             ),
             (
+                "rarp_seen",
+                "RARP requests by which nodes said that they have come.",
+                slow.rarp_seen,
+            ),
+            (
                 "router_answered",
                 "Packets of nodes for routers that were answered.",
                 slow.router_answered,

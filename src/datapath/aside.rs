@@ -90,7 +90,10 @@ impl<Io: Port, Po: Pool<Packet = Io::Packet>> Lane<Io, Po> {
 
     pub(super) fn punt(&mut self, packet: Io::Packet, meta: &Meta, what: Punt, now: u64) {
         let bucket = match what {
-            Punt::Arp { node } | Punt::Dhcp { node } | Punt::Router { node } => node.index(),
+            Punt::Arp { node }
+            | Punt::Dhcp { node }
+            | Punt::Rarp { node }
+            | Punt::Router { node } => node.index(),
             Punt::Substrate | Punt::SubstrateError | Punt::Relay => {
                 // Pings and errors have a bucket apart, so that no flood of
                 // them silences neighbour discovery.

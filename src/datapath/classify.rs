@@ -47,7 +47,10 @@ pub fn from_node<'t, P: Packet>(
         .find(vlan, it.link.source)
         .ok_or(Drop::UnknownNode)?;
     let NodeNet::Ipv4(words, flow) = it.net else {
-        return Err(Exit::Punt(Punt::Arp { node }));
+        return Err(Exit::Punt(match it.net {
+            NodeNet::Rarp => Punt::Rarp { node },
+            _ => Punt::Arp { node },
+        }));
     };
     let ip = words.header();
     let record = cx.topology.node(node).ok_or(Drop::UnknownNode)?;

@@ -236,6 +236,8 @@ pub enum Punt {
     Arp { node: NodeIndex },
     /// A message of a node to a DHCP server.
     Dhcp { node: NodeIndex },
+    /// A node, or its hypervisor, says by RARP that it has come.
+    Rarp { node: NodeIndex },
     /// Neighbour discovery, MLD or an echo request for the host itself.
     Substrate,
     /// An ICMPv6 error about a packet that a node of ours sent.

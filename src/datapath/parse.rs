@@ -4,7 +4,7 @@
 use crate::packet::Packet;
 use crate::siit;
 use crate::wire::ethernet::{self, ethertype};
-use crate::wire::{flow, ipv4, ipv6};
+use crate::wire::{arp, flow, ipv4, ipv6};
 
 use super::{Drop, Exit};
 
@@ -22,6 +22,8 @@ pub struct FromNode {
 pub enum NodeNet {
     Ipv4(ipv4::Words, u32),
     Arp,
+    /// A guest that has just come.
+    Rarp,
 }
 
 /// A frame of the substrate.
@@ -44,14 +46,12 @@ pub fn from_node<P: Packet>(packet: &P) -> Result<FromNode, Exit> {
     let head = packet.head();
     let link = ethernet::Header::parse(head).ok_or_else(|| short(packet))?;
     if link.ethertype != ethertype::IPV4 {
-        return match not_ipv4(link.ethertype) {
-            Some(why) => Err(why.into()),
-            None => Ok(FromNode {
-                link,
-                net: NodeNet::Arp,
-                source_routed: false,
-            }),
-        };
+        let net = not_ipv4(link.ethertype, head.get(link.len..).unwrap_or(&[]))?;
+        return Ok(FromNode {
+            link,
+            net,
+            source_routed: false,
+        });
     }
     let bytes = head.get(link.len..).unwrap_or(&[]);
     let available = packet.total_len() - link.len;
@@ -72,16 +72,17 @@ pub fn from_node<P: Packet>(packet: &P) -> Result<FromNode, Exit> {
     })
 }
 
-/// ARP goes on, all else has a name.
+/// ARP goes on, and RARP if it is a request; all else has a name.
 #[cold]
-fn not_ipv4(ethertype: u16) -> Option<Drop> {
+fn not_ipv4(ethertype: u16, message: &[u8]) -> Result<NodeNet, Drop> {
     match ethertype {
-        ethertype::ARP => None,
-        ethertype::IPV6 => Some(Drop::EthertypeIpv6),
-        ethertype::RARP => Some(Drop::EthertypeRarp),
-        ethertype::LLDP => Some(Drop::EthertypeLldp),
-        ethertype::VLAN | ethertype::QINQ => Some(Drop::EthertypeVlan),
-        _ => Some(Drop::EthertypeOther),
+        ethertype::ARP => Ok(NodeNet::Arp),
+        ethertype::RARP if arp::reverse_request(message).is_some() => Ok(NodeNet::Rarp),
+        ethertype::IPV6 => Err(Drop::EthertypeIpv6),
+        ethertype::RARP => Err(Drop::EthertypeRarp),
+        ethertype::LLDP => Err(Drop::EthertypeLldp),
+        ethertype::VLAN | ethertype::QINQ => Err(Drop::EthertypeVlan),
+        _ => Err(Drop::EthertypeOther),
     }
 }
 

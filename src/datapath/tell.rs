@@ -23,6 +23,7 @@ impl Tell for FromNode {
     fn tell(&self, _: &Topology, out: &mut impl Write) -> fmt::Result {
         match &self.net {
             NodeNet::Arp => write!(out, "arp from {}", self.link.source),
+            NodeNet::Rarp => write!(out, "rarp from {}", self.link.source),
             NodeNet::Ipv4(words, _) => {
                 let ip = words.header();
                 write!(out, "ipv4 {} > {} protocol {}", ip.src, ip.dst, ip.protocol)?;
@@ -138,6 +139,7 @@ impl Tell for Exit {
                 write!(out, "unchanged out of port {}", port_name(topology, *port))
             }
             Exit::Punt(Punt::Arp { .. }) => out.write_str("answered by the control thread (ARP)"),
+            Exit::Punt(Punt::Rarp { .. }) => out.write_str("noted by the control thread (RARP)"),
             Exit::Punt(Punt::Router { .. }) => out.write_str("for a router, which answers"),
             Exit::Punt(Punt::Dhcp { .. }) => out.write_str("answered by the control thread (DHCP)"),
             Exit::Punt(Punt::Substrate) => out.write_str("for the host itself"),

@@ -1,22 +1,41 @@
 //! ARP (RFC 826) towards nodes: every request of a node is answered here, with
 //! the virtual hardware address of whom it asks for, and goes no further.
 //!
-//! Silence is the only refusal that ARP knows. So there is none for what a
-//! node asks about itself: an answer to a probe or an announcement (RFC 5227)
-//! of its own address would tell it that the address is taken.
+//! Silence is the only refusal that ARP knows. And there is nothing else for what
+//! a node asks about itself: an answer to a probe or an announcement (RFC 5227)
+//! of its own address would tell it that the address is taken. A probe of
+//! somebody else's address is answered, because it is.
 
 use crate::reasons::reasons;
 use crate::wire::ethernet::{HEADER_LEN, Header, TAG_LEN, ethertype};
 use crate::wire::{Mac, Vaddr, arp};
 
 /// The node a frame came from, by its binding.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Asker {
-    pub address: Vaddr,
+#[derive(Clone, Copy)]
+pub struct Asker<'a> {
+    /// Whether an address is the node's: a node may have several.
+    pub owns: &'a dyn Fn(Vaddr) -> bool,
     /// `None` while it is not known; then any is taken for its own.
     pub mac: Option<Mac>,
     /// VLAN id of its frames.
     pub vlan: Option<u16>,
+}
+
+impl std::fmt::Debug for Asker<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Asker")
+            .field("mac", &self.mac)
+            .field("vlan", &self.vlan)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Asker<'_> {
+    /// Whether it may speak from an address. 0.0.0.0 is nobody's, whatever
+    /// prefix is behind the node.
+    fn is(&self, sender: Vaddr) -> bool {
+        sender != Vaddr(0) && (self.owns)(sender)
+    }
 }
 
 reasons! {
@@ -29,11 +48,14 @@ reasons! {
         BadOperation = "arp_bad_operation", "Neither request nor reply.";
         BadSenderMac = "arp_bad_sender_mac", "Sender's hardware address is a group or zero, or not the frame's source.";
         SpoofedMac = "arp_spoofed_mac", "Sender's hardware address is not the node's.";
-        SpoofedAddress = "arp_spoofed_address", "Sender's IPv4 address is not the node's.";
-        Probe = "arp_probe", "Probe for an address before its use; not answered.";
+        SpoofedAddress = "arp_spoofed_address", "Sender's IPv4 address is none of the node's.";
+        Probe = "arp_probe", "Probe of the node for an address of its own.";
         Gratuitous = "arp_gratuitous", "Announcement of the node's own address.";
-        OwnAddress = "arp_own_address", "Request for the node's own address.";
+        OwnAddress = "arp_own_address", "Request for an address of the node itself.";
         NoUnicastTarget = "arp_no_unicast_target", "Request for a multicast, broadcast or zero address.";
+        WrongSubnet = "arp_wrong_subnet", "Request for an address outside the node's subnet.";
+        Withheld = "arp_withheld", "Request for an address that the node may not reach.";
+        CachedUnknown = "arp_cached_unknown", "Request for an address that nobody had a moment ago.";
         UnknownTarget = "arp_unknown_target", "Nobody in the vnet has the address.";
         Reply = "arp_reply", "Reply; read for the node's hardware address, never answered.";
         NotAReply = "arp_not_a_reply", "Not an answer of the node that was asked.";
@@ -77,20 +99,42 @@ fn parse(frame: &[u8]) -> Result<Tagged, ArpIgnored> {
 
 /// The hardware address that the node has by its own word, in whatever message
 /// names it as the sender.
-pub fn sender_of(frame: &[u8], asker: &Asker) -> Option<Mac> {
+pub fn sender_of(frame: &[u8], asker: &Asker<'_>) -> Option<Mac> {
     let Tagged { vlan, message } = parse(frame).ok()?;
     let own = vlan == asker.vlan
-        && message.sender == asker.address
+        && asker.is(message.sender)
         && asker.mac.is_none_or(|mac| mac == message.sender_mac);
     own.then_some(message.sender_mac)
 }
 
-/// The answer to a node's message, if it gets one. `lookup` gives the virtual
-/// hardware address of an address that the node's vnet has.
+/// The hardware address by which a node says that it has just come to its port:
+/// a hypervisor sends a reverse request (RFC 903) for a guest that it took over.
+pub fn arrival(frame: &[u8], asker: &Asker<'_>) -> Result<Mac, ArpIgnored> {
+    let link = Header::parse(frame).ok_or(ArpIgnored::TooShort)?;
+    let message = frame.get(link.len..).unwrap_or(&[]);
+    let sender = match arp::reverse_request(message) {
+        _ if link.ethertype != ethertype::RARP => return Err(ArpIgnored::NotArp),
+        Some(sender) => sender,
+        None => return Err(ArpIgnored::BadOperation),
+    };
+    if link.vlan != asker.vlan {
+        return Err(ArpIgnored::WrongVlan);
+    }
+    if !sender.is_unicast() || sender != link.source {
+        return Err(ArpIgnored::BadSenderMac);
+    }
+    match asker.mac.is_none_or(|mac| mac == sender) {
+        true => Ok(sender),
+        false => Err(ArpIgnored::SpoofedMac),
+    }
+}
+
+/// The answer to a node's message, if it gets one. `lookup` gives the hardware
+/// address that the node is told of an address, or why it is told none.
 pub fn answer(
     frame: &[u8],
-    asker: &Asker,
-    lookup: impl FnOnce(Vaddr) -> Option<Mac>,
+    asker: &Asker<'_>,
+    lookup: impl FnOnce(Vaddr) -> Result<Mac, ArpIgnored>,
 ) -> ArpOutcome {
     match decide(frame, asker, lookup) {
         Ok(frame) => ArpOutcome::Answer(frame),
@@ -100,8 +144,8 @@ pub fn answer(
 
 fn decide(
     frame: &[u8],
-    asker: &Asker,
-    lookup: impl FnOnce(Vaddr) -> Option<Mac>,
+    asker: &Asker<'_>,
+    lookup: impl FnOnce(Vaddr) -> Result<Mac, ArpIgnored>,
 ) -> Result<Vec<u8>, ArpIgnored> {
     let Tagged { vlan, message } = parse(frame)?;
     if vlan != asker.vlan {
@@ -111,17 +155,17 @@ fn decide(
         return Err(ArpIgnored::SpoofedMac);
     }
     // Before the operation: a spoofed reply is first of all spoofed.
-    if message.sender != asker.address && message.sender != Vaddr(0) {
+    let probes = message.sender == Vaddr(0);
+    if !probes && !asker.is(message.sender) {
         return Err(ArpIgnored::SpoofedAddress);
     }
     if !message.is_request {
         return Err(ArpIgnored::Reply);
     }
-    if message.sender == Vaddr(0) {
-        return Err(ArpIgnored::Probe);
-    }
-    if message.target == message.sender {
+    if message.target != Vaddr(0) && asker.is(message.target) {
         return Err(match message.target_mac {
+            _ if probes => ArpIgnored::Probe,
+            _ if message.target != message.sender => ArpIgnored::OwnAddress,
             Mac::ZERO | Mac::BROADCAST => ArpIgnored::Gratuitous,
             mac if mac == message.sender_mac => ArpIgnored::Gratuitous,
             _ => ArpIgnored::OwnAddress,
@@ -130,7 +174,7 @@ fn decide(
     if message.target.0 == 0 || message.target.0 == u32::MAX || message.target.is_multicast() {
         return Err(ArpIgnored::NoUnicastTarget);
     }
-    let mac = lookup(message.target).ok_or(ArpIgnored::UnknownTarget)?;
+    let mac = lookup(message.target)?;
     let answer = arp::Message {
         is_request: false,
         sender_mac: mac,
@@ -163,7 +207,7 @@ pub fn request(node: Vaddr, vlan: Option<u16>, peer: Vaddr, peer_mac: Mac) -> Ve
 
 /// The hardware address that a node tells of itself, in a reply or in any
 /// other valid message: it may announce itself before it is asked.
-pub fn learn(frame: &[u8], node: &Asker) -> Result<Mac, ArpIgnored> {
+pub fn learn(frame: &[u8], node: &Asker<'_>) -> Result<Mac, ArpIgnored> {
     let Tagged { vlan, message } = parse(frame)?;
     if vlan != node.vlan {
         return Err(ArpIgnored::WrongVlan);
@@ -171,7 +215,7 @@ pub fn learn(frame: &[u8], node: &Asker) -> Result<Mac, ArpIgnored> {
     if message.sender == Vaddr(0) {
         return Err(ArpIgnored::Probe);
     }
-    if message.sender != node.address {
+    if !node.is(message.sender) {
         return Err(ArpIgnored::NotAReply);
     }
     if node.mac.is_some_and(|mac| mac != message.sender_mac) {
@@ -224,14 +268,22 @@ mod tests {
         0x02, 0, 0, 0, 0, 0x0a, 10, 0, 0, 2,
     ];
 
-    const NODE_A: Asker = Asker {
-        address: A_ADDRESS,
+    /// A has a second address, and a prefix behind it.
+    fn is_a(address: Vaddr) -> bool {
+        address == A_ADDRESS || address == Vaddr(0x0a00_001e) || address.0 >> 16 == 0x0a09
+    }
+
+    const NODE_A: Asker<'_> = Asker {
+        owns: &is_a,
         mac: Some(A),
         vlan: None,
     };
 
-    fn only_g(address: Vaddr) -> Option<Mac> {
-        (address == G_ADDRESS).then_some(VIRTUAL_G)
+    fn only_g(address: Vaddr) -> Result<Mac, ArpIgnored> {
+        match address == G_ADDRESS {
+            true => Ok(VIRTUAL_G),
+            false => Err(ArpIgnored::UnknownTarget),
+        }
     }
 
     fn tagged(frame: &[u8], id: u16) -> Vec<u8> {
@@ -285,6 +337,86 @@ mod tests {
     }
 
     #[test]
+    fn a_second_address_asks_and_is_answered() {
+        let asks = with(&[(28, &[10, 0, 0, 30])]);
+        let mut answered = ANSWERED;
+        answered[38..].copy_from_slice(&[10, 0, 0, 30]);
+        let outcome = answer(&asks, &NODE_A, only_g);
+        assert_eq!(outcome, ArpOutcome::Answer(answered.to_vec()));
+        assert_eq!(sender_of(&asks, &NODE_A), Some(A));
+    }
+
+    /// RFC 5227 section 2.1.1: any answer means that the address is taken.
+    #[test]
+    fn a_probe_of_an_address_that_somebody_has_is_answered() {
+        let probe = with(&[(28, &[0, 0, 0, 0])]);
+        let mut answered = ANSWERED;
+        answered[38..].copy_from_slice(&[0, 0, 0, 0]);
+        let outcome = answer(&probe, &NODE_A, only_g);
+        assert_eq!(outcome, ArpOutcome::Answer(answered.to_vec()));
+        // Even one with everything behind it is not asked as 0.0.0.0.
+        let everything = Asker {
+            owns: &|_| true,
+            mac: None,
+            vlan: None,
+        };
+        assert_eq!(sender_of(&probe, &everything), None);
+        let own = answer(&probe, &everything, only_g);
+        assert_eq!(own, ArpOutcome::Ignored(ArpIgnored::Probe));
+    }
+
+    /// As QEMU sends it for a guest that has moved.
+    const ARRIVES: [u8; 60] = {
+        let mut frame = [0; 60];
+        let message = [
+            0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x02, 0, 0, 0, 0, 0x0a, 0x80, 0x35, // link
+            0, 1, 0x08, 0, 6, 4, 0, 3, // Ethernet, IPv4, reverse request
+            0x02, 0, 0, 0, 0, 0x0a, 0, 0, 0, 0, // sender
+            0x02, 0, 0, 0, 0, 0x0a, 0, 0, 0, 0, // target
+        ];
+        let mut i = 0;
+        while i < message.len() {
+            frame[i] = message[i];
+            i += 1;
+        }
+        frame
+    };
+
+    #[test]
+    fn a_guest_that_comes_names_its_hardware_address() {
+        use ArpIgnored::*;
+        assert_eq!(arrival(&ARRIVES, &NODE_A), Ok(A));
+        let unlearned = Asker {
+            mac: None,
+            ..NODE_A
+        };
+        assert_eq!(arrival(&ARRIVES, &unlearned), Ok(A));
+        let other = [0x02, 0, 0, 0, 0, 0x0c];
+        let cases: &[(Changes, ArpIgnored)] = &[
+            (&[(12, &[0x08, 0x06])], NotArp),
+            (&[(16, &[0x86, 0xdd])], BadOperation),
+            (&[(20, &[0, 4])], BadOperation),
+            (&[(22, &other)], BadSenderMac),
+            (&[(6, &[0xff; 6]), (22, &[0xff; 6])], BadSenderMac),
+            (&[(6, &other), (22, &other)], SpoofedMac),
+        ];
+        for (changes, reason) in cases {
+            let mut frame = ARRIVES;
+            for (at, bytes) in *changes {
+                frame[*at..*at + bytes.len()].copy_from_slice(bytes);
+            }
+            assert_eq!(arrival(&frame, &NODE_A), Err(*reason), "{changes:?}");
+        }
+        assert_eq!(arrival(&tagged(&ARRIVES, 7), &NODE_A), Err(WrongVlan));
+        assert_eq!(arrival(&ARRIVES[..41], &NODE_A), Err(BadOperation));
+        assert_eq!(arrival(&ARRIVES[..13], &NODE_A), Err(TooShort));
+        assert_eq!(
+            answer(&ARRIVES, &NODE_A, only_g),
+            ArpOutcome::Ignored(NotArp)
+        );
+    }
+
+    #[test]
     fn tags_come_back() {
         let node = Asker {
             vlan: Some(100),
@@ -323,8 +455,14 @@ mod tests {
             (&[(6, &other), (22, &other)], SpoofedMac),
             (&[(28, &[10, 0, 0, 5])], SpoofedAddress),
             (&[(20, &[0, 2]), (28, &[10, 0, 0, 3])], SpoofedAddress),
-            (&[(28, &[0, 0, 0, 0])], Probe),
             (&[(28, &[0, 0, 0, 0]), (38, &[10, 0, 0, 2])], Probe),
+            (&[(28, &[0, 0, 0, 0]), (38, &[10, 0, 0, 30])], Probe),
+            (&[(28, &[0, 0, 0, 0]), (38, &[10, 0, 0, 9])], UnknownTarget),
+            (&[(28, &[0, 0, 0, 0]), (38, &[0, 0, 0, 0])], NoUnicastTarget),
+            (&[(28, &[10, 0, 0, 30]), (38, &[10, 0, 0, 30])], Gratuitous),
+            // From one of its addresses for another, or for what is behind it.
+            (&[(28, &[10, 0, 0, 30]), (38, &[10, 0, 0, 2])], OwnAddress),
+            (&[(38, &[10, 9, 0, 1])], OwnAddress),
             (&[(38, &[10, 0, 0, 2])], Gratuitous),
             (&[(38, &[10, 0, 0, 2]), (32, &VIRTUAL_G.0)], OwnAddress),
             (&[(38, &[0, 0, 0, 0])], NoUnicastTarget),
@@ -364,11 +502,11 @@ mod tests {
         assert_eq!(target_protocol_addr.octets(), [10, 0, 0, 2]);
         // A node that works as we do answers it.
         let peer = Asker {
-            address: G_ADDRESS,
+            owns: &|address| address == G_ADDRESS,
             mac: Some(VIRTUAL_G),
             vlan: None,
         };
-        let ArpOutcome::Answer(reply) = answer(&frame, &peer, |_| Some(A)) else {
+        let ArpOutcome::Answer(reply) = answer(&frame, &peer, |_| Ok(A)) else {
             panic!("no answer")
         };
         let asked = Asker {
@@ -387,7 +525,7 @@ mod tests {
         assert_eq!(learn(&ASKS, &unlearned), Ok(A));
         assert_eq!(learn(&ASKS, &NODE_A), Ok(A));
         let elsewhere = Asker {
-            address: G_ADDRESS,
+            owns: &|address| address == G_ADDRESS,
             ..unlearned
         };
         assert_eq!(learn(&ASKS, &elsewhere), Err(ArpIgnored::NotAReply));
@@ -408,16 +546,18 @@ mod tests {
             mut frame in prop::collection::vec(any::<u8>(), 0..80),
             at in 0usize..42, to: u8,
         ) {
-            let outcome = answer(&frame, &NODE_A, |_| Some(VIRTUAL_G));
+            let outcome = answer(&frame, &NODE_A, |_| Ok(VIRTUAL_G));
             prop_assert!(matches!(outcome, ArpOutcome::Ignored(_)));
             frame.clear();
             frame.extend(ASKS);
             frame[at] = to;
-            if let ArpOutcome::Answer(reply) = answer(&frame, &NODE_A, |_| Some(VIRTUAL_G)) {
+            if let ArpOutcome::Answer(reply) = answer(&frame, &NODE_A, |_| Ok(VIRTUAL_G)) {
                 // Whatever was changed, the answer goes to A about another.
                 prop_assert_eq!(&reply[..6], &A.0);
-                prop_assert_eq!(&reply[38..], &[10, 0, 0, 2]);
-                prop_assert_ne!(&reply[28..32], &[10, 0, 0, 2]);
+                let to = Vaddr::from_bytes([reply[38], reply[39], reply[40], reply[41]]);
+                prop_assert!(to == Vaddr(0) || is_a(to));
+                let about = Vaddr::from_bytes([reply[28], reply[29], reply[30], reply[31]]);
+                prop_assert!(!is_a(about));
             }
         }
     }

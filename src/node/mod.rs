@@ -6,4 +6,5 @@
 
 pub mod arp;
 pub mod dhcp;
+pub mod recent;
 pub mod router;

@@ -14,6 +14,8 @@ pub const MESSAGE_LEN: usize = 28;
 const PREAMBLE: [u8; 6] = [0, 1, 8, 0, 6, 4];
 const REQUEST: u16 = 1;
 const REPLY: u16 = 2;
+/// Of RARP (RFC 903), which has the same form.
+const REVERSE_REQUEST: u16 = 3;
 
 /// Why bytes are no message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
@@ -76,6 +78,15 @@ impl Message {
         out[24..].copy_from_slice(&self.target.bytes());
         out
     }
+}
+
+/// The sender's hardware address in a reverse request (RFC 903).
+pub fn reverse_request(bytes: &[u8]) -> Option<Mac> {
+    let body = bytes.first_chunk::<MESSAGE_LEN>()?;
+    let (head, rest) = body.split_first_chunk::<8>()?;
+    let sender = rest.first_chunk()?;
+    let operation = REVERSE_REQUEST.to_be_bytes();
+    (head[..6] == PREAMBLE && head[6..] == operation).then_some(Mac(*sender))
 }
 
 #[cfg(test)]

@@ -47,6 +47,29 @@ fn arp_of_a_node_goes_to_control_with_its_node_and_tag() {
 }
 
 #[test]
+fn a_guest_that_comes_is_told_of_by_its_hypervisor() {
+    let mut r = setup_r().start();
+    // A reverse request (RFC 903) with its hardware address and no other.
+    let mut message = [0; 28];
+    message[..8].copy_from_slice(&[0, 1, 8, 0, 6, 4, 0, 3]);
+    message[8..14].copy_from_slice(&MAC_C.0);
+    message[18..24].copy_from_slice(&MAC_C.0);
+    let rarp = ethernet(Mac::BROADCAST, MAC_C, Some(TAG_C), 0x8035, &message);
+    assert_eq!(r.carry(PORT_C, &rarp), []);
+    let punted = r.punted();
+    assert_eq!(punted.len(), 1);
+    assert_eq!(punted[0].what, Punt::Rarp { node: NODE_C });
+    // An answer to one is nobody's business, nor half a request.
+    for (operation, len) in [(4, 28), (3, 27)] {
+        message[7] = operation;
+        let rarp = ethernet(Mac::BROADCAST, MAC_C, Some(TAG_C), 0x8035, &message[..len]);
+        assert_eq!(r.carry(PORT_C, &rarp), []);
+        assert!(r.punted().is_empty());
+    }
+    assert_eq!(r.dropped(Drop::EthertypeRarp), 2);
+}
+
+#[test]
 fn neighbour_discovery_and_echo_for_the_host_go_to_control() {
     let mut r = setup_r().start();
     let control = weft::wire::Layout::P72.control_address(&locator_r());

@@ -1,15 +1,26 @@
 //! ARP: what nodes ask for, the node that is asked, and whom it tells of.
 
-use crate::control::proto::Event;
+use crate::control::proto::{Event, Sighting};
 use crate::control::store::Store;
+use crate::datapath::segments::NONE;
+use crate::datapath::topology::NodeRecord;
 use crate::mapping::{Key, NodeIndex, Target};
-use crate::node::arp::{self, ArpOutcome, Asker};
+use crate::node::arp::{self, ArpIgnored, ArpOutcome, Asker};
 use crate::wire::address::Prefix4;
 use crate::wire::virtual_mac::{self, Kind};
 use crate::wire::{Mac, Vaddr, Vni};
 
 use super::Replies;
 use crate::appliance::plant::Plant;
+
+/// What a node may be told of an address.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Known {
+    Yes,
+    /// It is there, and not for this node.
+    Withheld,
+    No,
+}
 
 impl Plant {
     pub(super) fn answer_arp(
@@ -25,24 +36,27 @@ impl Plant {
         };
         // What was learned is no rule: the node may have another card by now.
         let given = store.binding(&record.name).and_then(|binding| binding.mac);
+        let owns = |address| record.owns(address);
         let asker = Asker {
-            address: record.vaddr,
+            owns: &owns,
             mac: given,
             vlan: (record.vlan != 0).then_some(record.vlan),
         };
-        let (vni, name) = (record.vni, record.name.clone());
         let mut unknown = None;
         let server = self.dhcp_server(node, store);
         let outcome = arp::answer(frame, &asker, |target| {
             if server == Some(target) {
-                return Some(virtual_mac::of(Kind::Router, vni, target));
+                return Ok(virtual_mac::of(Kind::Router, record.vni, target));
             }
-            let known = self.is_known(node, vni, target);
-            if !known {
+            let told = self.told_of(node, record, target);
+            if told == Err(ArpIgnored::UnknownTarget) {
                 unknown = Some(target);
             }
-            known.then(|| virtual_mac::of(Kind::Node, vni, target))
+            told
         });
+        let sender = arp::sender_of(frame, &asker);
+        let vni = record.vni;
+        let announced = outcome == ArpOutcome::Ignored(ArpIgnored::Gratuitous);
         match outcome {
             ArpOutcome::Answer(reply) => {
                 self.slow.arp_answered += 1;
@@ -50,37 +64,91 @@ impl Plant {
             }
             ArpOutcome::Ignored(why) => self.slow.arp_ignored[why as usize] += 1,
         }
-        if let (None, Some(mac)) = (given, arp::sender_of(frame, &asker)) {
-            self.node_seen(node, mac, store, replies);
+        if let Some(mac) = sender {
+            let seen = match announced {
+                true => Sighting::Announce,
+                false => Sighting::Frame,
+            };
+            if given.is_none() || announced {
+                self.node_seen(node, mac, seen, store, replies);
+            }
         }
-        if let (Some(address), Some(vnet)) = (unknown, store.vnet_of(vni)) {
-            self.slow.misses += 1;
-            let vnet = vnet.name.clone();
-            replies.events.push(Event::Miss {
-                vnet,
-                address,
-                node: name,
-                held: 0,
-            });
+        if let Some(address) = unknown {
+            let now = self.now();
+            self.unknowns.note(vni, address, now);
+            self.tell_unknown(Key::new(vni.0, address.0), node, store, replies);
+        }
+    }
+
+    /// A guest has come to its port, its hypervisor says.
+    pub(super) fn note_arrival(
+        &mut self,
+        node: NodeIndex,
+        frame: &[u8],
+        store: &Store,
+        replies: &mut Replies,
+    ) {
+        let Some(record) = self.topology().node(node) else {
+            return;
+        };
+        let owns = |address| record.owns(address);
+        let asker = Asker {
+            owns: &owns,
+            mac: store.binding(&record.name).and_then(|binding| binding.mac),
+            vlan: (record.vlan != 0).then_some(record.vlan),
+        };
+        match arp::arrival(frame, &asker) {
+            Ok(mac) => {
+                self.slow.rarp_seen += 1;
+                self.node_seen(node, mac, Sighting::Rarp, store, replies);
+            }
+            Err(why) => self.slow.arp_ignored[why as usize] += 1,
+        }
+    }
+
+    /// The MAC that a node is told of an address: a router's or a neighbour's.
+    fn told_of(
+        &self,
+        node: NodeIndex,
+        record: &NodeRecord,
+        address: Vaddr,
+    ) -> Result<Mac, ArpIgnored> {
+        let vni = record.vni;
+        if self.topology().router_near(record, address).is_some() {
+            return Ok(virtual_mac::of(Kind::Router, vni, address));
+        }
+        if !record.segment.prefix.contains(address) {
+            return Err(ArpIgnored::WrongSubnet);
+        }
+        if self.unknowns.holds(vni, address, self.now()) {
+            return Err(ArpIgnored::CachedUnknown);
+        }
+        match self.is_known(node, vni, address) {
+            Known::Yes => Ok(virtual_mac::of(Kind::Node, vni, address)),
+            Known::Withheld => Err(ArpIgnored::Withheld),
+            Known::No => Err(ArpIgnored::UnknownTarget),
         }
     }
 
     /// Whether a node of the vnet may be told that the address exists.
-    fn is_known(&self, node: NodeIndex, vni: Vni, address: Vaddr) -> bool {
+    fn is_known(&self, node: NodeIndex, vni: Vni, address: Vaddr) -> Known {
         let found = self
             .reader
             .resolve(&self.participant, Key::new(vni.0, address.0));
-        found.is_some_and(|mapping| {
-            let reachable = match mapping.target {
-                Target::Local(_) | Target::Remote(_) => true,
+        match found {
+            Some(mapping) if !mapping.is_expired(self.seconds()) => match mapping.target {
+                Target::Local(_) | Target::Remote(_) => Known::Yes,
                 Target::Side(outsider) => {
                     let outsider = self.topology().outsiders.get(outsider, vni);
-                    outsider.is_some_and(|outsider| outsider.admits(node))
+                    match outsider.is_some_and(|outsider| outsider.admits(node)) {
+                        true => Known::Yes,
+                        false => Known::Withheld,
+                    }
                 }
-                Target::Blackhole | Target::Refused => false,
-            };
-            reachable && !mapping.is_expired(self.seconds())
-        })
+                Target::Blackhole | Target::Refused => Known::Withheld,
+            },
+            _ => Known::No,
+        }
     }
 
     /// Asks a node for its hardware address, as a neighbour of its subnet.
@@ -88,25 +156,39 @@ impl Plant {
         let Some(record) = self.topology().node(node) else {
             return;
         };
+        let segment = &record.segment;
+        let subnet = [segment.prefix];
         let vnet = self.topology().vnet(record.vnet);
-        let ranges = vnet.map_or(&[][..], |vnet| &vnet.prefixes);
-        let peer = peer_of(record.vaddr, ranges);
+        let ranges = match segment.subnet {
+            NONE => vnet.map_or(&[][..], |vnet| &vnet.prefixes),
+            _ => &subnet,
+        };
+        // The node believes what it is asked with, so it is the gateway's
+        // MAC that stands beside the gateway's address.
+        let gateway = self.topology().ifaces.get(segment.gateway as usize);
+        let (kind, peer) = match gateway {
+            Some(gateway) => (Kind::Router, gateway.address),
+            None => (Kind::Node, peer_of(record.vaddr, ranges)),
+        };
         let vlan = (record.vlan != 0).then_some(record.vlan);
         let frame = arp::request(
             record.vaddr,
             vlan,
             peer,
-            virtual_mac::of(Kind::Node, record.vni, peer),
+            virtual_mac::of(kind, record.vni, peer),
         );
         let port = record.port;
         self.slow.arp_asked += 1;
         replies.frames.push((port, frame));
     }
 
+    /// Tells of a node: when its hardware address is news, and when it says
+    /// itself that it is there.
     pub(super) fn node_seen(
         &mut self,
         node: NodeIndex,
         mac: Mac,
+        seen: Sighting,
         store: &Store,
         replies: &mut Replies,
     ) {
@@ -124,8 +206,15 @@ impl Plant {
                 .topology()
                 .port(record.port)
                 .map_or_else(String::new, |port| port.name.clone()),
+            seen,
         };
-        if self.learn(node, mac) {
+        let (vni, address) = (record.vni, record.vaddr);
+        let given = store.binding(&record.name).and_then(|binding| binding.mac);
+        let news = given.is_none() && self.learn(node, mac);
+        let now = self.now();
+        // Some announce themselves all the time.
+        let said = seen != Sighting::Frame && self.announced.note(vni, address, now);
+        if news || said {
             replies.events.push(event);
         }
     }
@@ -164,5 +253,117 @@ mod tests {
         assert_eq!(peer("10.0.0.1", &range), "10.0.0.2");
         assert_eq!(peer("192.0.2.7", &range), "192.0.2.6");
         assert_eq!(peer("192.0.2.6", &[]), "192.0.2.7");
+    }
+
+    use crate::appliance::testing::host_r;
+    use crate::wire::ethernet;
+
+    const OWN: [u8; 6] = [2, 0, 0, 0, 0, 0x0a];
+
+    /// A request of A from one address for another.
+    fn asks(from: [u8; 4], target: [u8; 4]) -> Vec<u8> {
+        let message = crate::wire::arp::Message {
+            is_request: true,
+            sender_mac: Mac(OWN),
+            sender: Vaddr::from_bytes(from),
+            target_mac: Mac::ZERO,
+            target: Vaddr::from_bytes(target),
+        };
+        let mut frame = vec![0xff; 6];
+        frame.extend(OWN);
+        frame.extend(ethernet::ethertype::ARP.to_be_bytes());
+        frame.extend(message.bytes());
+        frame
+    }
+
+    /// Replies to frames of A, one after the other.
+    fn after(plant: &mut Plant, store: &Store, frames: &[Vec<u8>]) -> Replies {
+        let node = plant.numbers.get("A").unwrap();
+        let mut replies = Replies::default();
+        for frame in frames {
+            plant.answer_arp(node, 1, frame, store, &mut replies);
+        }
+        replies
+    }
+
+    fn ignored(plant: &Plant, why: ArpIgnored) -> u64 {
+        plant.slow.arp_ignored[why as usize]
+    }
+
+    #[test]
+    fn a_scan_asks_for_each_address_once() {
+        let (mut plant, store) = host_r("");
+        let scan = [
+            asks([10, 0, 0, 2], [10, 0, 0, 99]),
+            asks([10, 0, 0, 2], [10, 0, 0, 98]),
+        ];
+        let scan: Vec<_> = scan.iter().cycle().take(1000).cloned().collect();
+        let replies = after(&mut plant, &store, &scan);
+        assert!(replies.frames.is_empty());
+        let missed = replies.events.iter();
+        let missed = missed.filter(|event| matches!(event, Event::Miss { .. }));
+        assert_eq!((missed.count(), plant.slow.misses), (2, 2));
+        assert_eq!(ignored(&plant, ArpIgnored::UnknownTarget), 2);
+        assert_eq!(ignored(&plant, ArpIgnored::CachedUnknown), 998);
+        // What comes in the meantime is known at once.
+        let vni = Vni(0x5a_0001);
+        let here = "10.0.0.99".parse().unwrap();
+        plant
+            .point(vni, here, store.host_index("S").unwrap(), None)
+            .unwrap();
+        let replies = after(&mut plant, &store, &scan[..1]);
+        assert_eq!(replies.frames.len(), 1);
+    }
+
+    #[test]
+    fn what_is_told_is_bound_by_the_table_and_not_by_the_asker() {
+        let (mut plant, store) = host_r("");
+        let told = |plant: &mut Plant, from, target| {
+            let replies = after(plant, &store, &[asks(from, target)]);
+            replies.frames.first().map(|(port, frame)| {
+                assert_eq!((*port, &frame[..6]), (1, &OWN[..]));
+                frame[6..12].to_vec()
+            })
+        };
+        let virtual_g = virtual_mac::of(Kind::Node, Vni(0x5a_0001), Vaddr(0x0a00_0003));
+        let g = Some(virtual_g.0.to_vec());
+        assert_eq!(told(&mut plant, [10, 0, 0, 2], [10, 0, 0, 3]), g);
+        // A probe: G has the address.
+        assert_eq!(told(&mut plant, [0; 4], [10, 0, 0, 3]), g);
+        assert_eq!(told(&mut plant, [0; 4], [10, 0, 0, 2]), None);
+        assert_eq!(ignored(&plant, ArpIgnored::Probe), 1);
+        assert_eq!(told(&mut plant, [10, 0, 0, 3], [10, 0, 0, 2]), None);
+        assert_eq!(ignored(&plant, ArpIgnored::SpoofedAddress), 1);
+    }
+
+    #[test]
+    fn a_node_that_says_that_it_is_there_is_told_of_once() {
+        let (mut plant, store) = host_r("");
+        let announces = asks([10, 0, 0, 2], [10, 0, 0, 2]);
+        let replies = after(&mut plant, &store, &vec![announces; 50]);
+        let sightings = |replies: &Replies| -> Vec<_> {
+            let seen = |event: &Event| match event {
+                Event::Node {
+                    node, mac, seen, ..
+                } => Some((node.clone(), *mac, *seen)),
+                _ => None,
+            };
+            replies.events.iter().filter_map(seen).collect()
+        };
+        let once = [("A".to_owned(), Mac(OWN), Sighting::Announce)];
+        assert_eq!(sightings(&replies), once);
+        // By RARP too, and its hardware address is learned by it.
+        let (mut plant, store) = host_r("");
+        let mut arrives = asks([0; 4], [0; 4]);
+        arrives[12..14].copy_from_slice(&ethernet::ethertype::RARP.to_be_bytes());
+        arrives[20..22].copy_from_slice(&[0, 3]);
+        let node = plant.numbers.get("A").unwrap();
+        let mut replies = Replies::default();
+        plant.note_arrival(node, &arrives, &store, &mut replies);
+        plant.note_arrival(node, &arrives, &store, &mut replies);
+        let once = [("A".to_owned(), Mac(OWN), Sighting::Rarp)];
+        assert_eq!(sightings(&replies), once);
+        assert_eq!(plant.slow.rarp_seen, 2);
+        assert_eq!(plant.learned.get(&node), Some(&Mac(OWN)));
     }
 }

@@ -1,7 +1,7 @@
 //! DHCP of nodes: what their bindings, subnets and vnets say, in the engine's
 //! terms, and what became of it for those who look on.
 
-use crate::control::proto::{self, Counter, Event, LeaseChange};
+use crate::control::proto::{self, Counter, Event, LeaseChange, Sighting};
 use crate::control::store::Store;
 use crate::mapping::NodeIndex;
 use crate::model::{Binding, Dhcp, Subnet, Vnet};
@@ -130,7 +130,7 @@ impl Plant {
                 .map(|record| record.name.as_str());
             let given = given.and_then(|name| store.binding(name)?.mac);
             if given.is_none() {
-                self.node_seen(node, mac, store, replies);
+                self.node_seen(node, mac, Sighting::Frame, store, replies);
             }
         }
     }

@@ -8,7 +8,7 @@ mod misses;
 mod router;
 mod substrate;
 
-use crate::control::proto::Event;
+use crate::control::proto::{Event, Sighting};
 use crate::control::store::Store;
 use crate::datapath::wiring::{Notice, Punted};
 use crate::datapath::{Drop, Punt};
@@ -30,6 +30,7 @@ pub struct SlowCounters {
     pub arp_answered: u64,
     pub arp_ignored: [u64; ArpIgnored::ALL.len()],
     pub arp_asked: u64,
+    pub rarp_seen: u64,
     pub router_answered: u64,
     pub router_ignored: [u64; RouterIgnored::COUNT],
     pub icmp_sent: u64,
@@ -45,6 +46,7 @@ impl Default for SlowCounters {
             arp_answered: 0,
             arp_ignored: [0; ArpIgnored::ALL.len()],
             arp_asked: 0,
+            rarp_seen: 0,
             router_answered: 0,
             router_ignored: [0; RouterIgnored::COUNT],
             icmp_sent: 0,
@@ -72,6 +74,7 @@ impl Plant {
         match punted.what {
             Punt::Arp { node } => self.answer_arp(node, punted.port, frame, store, replies),
             Punt::Dhcp { node } => self.answer_dhcp(node, punted.port, frame, store, replies),
+            Punt::Rarp { node } => self.note_arrival(node, frame, store, replies),
             Punt::Substrate => {
                 let now = self.now();
                 // What has no effect is counted by the engine, by reason.
@@ -94,7 +97,9 @@ impl Plant {
                 self.ask_for_mac(node, replies);
             }
             Notice::Miss { key, node, .. } => self.tell_miss(key, node, store, replies),
-            Notice::NodeSeen { node, mac } => self.node_seen(node, mac, store, replies),
+            Notice::NodeSeen { node, mac } => {
+                self.node_seen(node, mac, Sighting::Frame, store, replies);
+            }
             Notice::RelayRefused {
                 why,
                 reply,

@@ -83,6 +83,9 @@ pub enum Event {
         address: Vaddr,
         mac: Mac,
         port: String,
+        /// By what it was seen.
+        #[serde(default, skip_serializing_if = "Sighting::is_usual")]
+        seen: Sighting,
     },
     Address {
         node: String,
@@ -142,6 +145,25 @@ pub enum Event {
     Lost {
         lost: u64,
     },
+}
+
+/// By what a node was seen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Sighting {
+    /// The first frame that names its hardware address.
+    #[default]
+    Frame,
+    /// It announced its address by ARP.
+    Announce,
+    /// Its hypervisor says by RARP that it has come.
+    Rarp,
+}
+
+impl Sighting {
+    fn is_usual(&self) -> bool {
+        *self == Sighting::Frame
+    }
 }
 
 impl Event {

@@ -55,16 +55,9 @@ impl Object for Subnet {
             address: Vaddr(0),
             len: 0,
         };
-        // Without its last subnet a vnet is flat again.
+        // Nodes are looked at when the request is over: a vnet whose last subnet
+        // goes is flat again.
         let others = store.subnets_over(&self.vnet, everything).nth(1).is_some();
-        let here = |one: &&crate::model::Binding| {
-            one.vnet == self.vnet && self.prefix.contains(one.address)
-        };
-        if others
-            && let Some(names) = some_of(store.bindings().filter(here).map(|b| b.name.as_str()))
-        {
-            return used("bindings", names);
-        }
         if address_in(&self.vnet, self, store).is_none() {
             return Ok(());
         }

@@ -291,6 +291,7 @@ impl Store {
         now: u32,
     ) -> Result<(), Error> {
         self.begin();
+        let before = swept.removed;
         let mut objects = Transaction::default();
         // What refers goes before what is referred to.
         for kind in [
@@ -324,6 +325,12 @@ impl Store {
                 Kind::Member => self.sweep::<Member>(tx, origin, swept, now),
                 Kind::Mapping | Kind::Eam => {}
             }
+        }
+        if let Err(error) = self.check_segments(&objects) {
+            self.roll_back(&mut objects);
+            objects = Transaction::default();
+            swept.removed = before;
+            swept.kept.push(error.message);
         }
         // The plant learns of explicit mappings with everything else.
         objects.swept_eams = tx.swept_eams;
