@@ -25,6 +25,7 @@ mod dpdk_devices;
 mod dpdk_hotplug;
 mod explain;
 mod gauges;
+mod gone;
 #[cfg(feature = "dpdk")]
 mod group;
 mod hotplug;

@@ -25,6 +25,7 @@ use crate::wire::{Mac, Vni};
 
 use super::compile::{self, Live, Numbers, Site};
 use super::devices::Devices;
+use super::gone::Gone;
 use super::path_mtu::PathMtus;
 use super::relay::RelayLinks;
 use super::watchers::Watchers;
@@ -47,6 +48,8 @@ pub struct Plant {
     /// What the table says of our own nodes, and of outsiders.
     locals: HashMap<(Vni, Prefix4), Target>,
     pub(super) learned: HashMap<NodeIndex, Mac>,
+    /// Addresses whose nodes were here until lately.
+    pub(super) gone: Gone,
     /// Addresses that nobody had when a node asked for them.
     pub(super) unknowns: Recent,
     /// Addresses that were announced.
@@ -120,6 +123,7 @@ impl Plant {
             outsiders: Numbers::default(),
             locals: HashMap::new(),
             learned: HashMap::new(),
+            gone: Gone::default(),
             unknowns: Recent::new(TOLD_MILLIS),
             announced: Recent::new(TOLD_MILLIS),
             path_mtu: PathMtus::default(),
@@ -181,6 +185,7 @@ impl Plant {
         self.participant.quiescent();
         self.publisher.domain().collect();
         self.dirty |= self.path_mtu.expire(self.now());
+        self.forget_gone(self.seconds());
         if self.dirty || self.generation != self.links_generation() {
             self.publish(store);
         }
@@ -247,7 +252,7 @@ impl Plant {
             .collect();
         for (vni, prefix) in gone {
             self.locals.remove(&(vni, prefix));
-            self.take(vni, prefix);
+            self.leave(vni, prefix);
         }
         self.forget_learned(store);
         self.publish(store);
@@ -258,6 +263,35 @@ impl Plant {
             }
         }
         Ok(())
+    }
+
+    /// What was ours is not any more. A node leaves word for a while; what is
+    /// another host's by now stays.
+    fn leave(&mut self, vni: Vni, prefix: Prefix4) {
+        match self.table_entry(vni, prefix).map(|entry| entry.target) {
+            Some(Target::Local(_)) => {}
+            Some(Target::Remote(_)) => return,
+            _ => return self.take(vni, prefix),
+        }
+        let until = self.seconds() + self.settings.limits.gone_seconds;
+        let word = Mapping {
+            expires: until,
+            ..Mapping::new(Target::Gone)
+        };
+        if until == self.seconds() || self.put(vni, prefix, word).is_err() {
+            return self.take(vni, prefix);
+        }
+        self.gone.add(vni, prefix, until);
+    }
+
+    /// Words that were left and whose time is over make room.
+    pub(super) fn forget_gone(&mut self, now: u32) {
+        for (vni, prefix) in self.gone.ended(now) {
+            let entry = self.table_entry(vni, prefix);
+            if entry.is_some_and(|entry| entry.target == Target::Gone) {
+                self.take(vni, prefix);
+            }
+        }
     }
 
     fn adopt_substrate(&mut self, store: &Store) -> Result<(), PlantError> {
@@ -383,6 +417,10 @@ impl Plant {
         };
         match outcome {
             Ok(_) => Ok(()),
+            Err(InsertError::Full { .. }) if !self.gone.is_empty() => {
+                self.forget_gone(u32::MAX);
+                self.put(vni, prefix, mapping)
+            }
             Err(InsertError::Full { limit, .. }) => Err(PlantError::Full {
                 table: if prefix.len == 32 {
                     "limits.mappings"

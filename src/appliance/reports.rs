@@ -325,6 +325,11 @@ impl Plant {
                 slow.rarp_seen,
             ),
             (
+                "gone_told",
+                "Other hosts that were told that a node is here no longer.",
+                slow.gone_told,
+            ),
+            (
                 "router_answered",
                 "Packets of nodes for routers that were answered.",
                 slow.router_answered,

@@ -194,6 +194,10 @@ pub struct Limits {
     /// ICMP errors sent to a node each second.
     #[schemars(range(min = 0, max = 1000000))]
     pub icmp_rate: u32,
+    /// Seconds for which the host of a removed node tells who still writes to it;
+    /// 0 for not at all.
+    #[schemars(range(min = 0, max = 86400))]
+    pub gone_seconds: u32,
     /// Places in each ring of packets or notices between threads: a power of
     /// two.
     #[schemars(range(min = 64, max = 65536))]
@@ -225,6 +229,7 @@ impl Default for Limits {
             punt_rate: 100,
             miss_rate: 100,
             icmp_rate: 10,
+            gone_seconds: 300,
             ring: 1024,
             mbufs: None,
         }

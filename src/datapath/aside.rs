@@ -94,7 +94,7 @@ impl<Io: Port, Po: Pool<Packet = Io::Packet>> Lane<Io, Po> {
             | Punt::Dhcp { node }
             | Punt::Rarp { node }
             | Punt::Router { node } => node.index(),
-            Punt::Substrate | Punt::SubstrateError | Punt::Relay => {
+            Punt::Substrate | Punt::SubstrateError | Punt::Gone | Punt::Relay => {
                 // Pings and errors have a bucket apart, so that no flood of
                 // them silences neighbour discovery.
                 let other = usize::from(!is_neighbor_discovery(&packet));

@@ -242,6 +242,8 @@ pub enum Punt {
     Substrate,
     /// An ICMPv6 error about a packet that a node of ours sent.
     SubstrateError,
+    /// A packet of another host for a node that was here until lately.
+    Gone,
     /// ARP, neighbour discovery or anything else for the relay itself.
     Relay,
     /// A node's packet for a router of its vnet.

@@ -10,7 +10,7 @@ use super::classify::Incoming;
 use super::misdirected::Way;
 use super::results::Asked;
 use super::topology::NodeRecord;
-use super::{Answers, BURST, Context, Drop, Exit, Party, route};
+use super::{Answers, BURST, Context, Drop, Exit, Party, Punt, route};
 
 /// Where a node's packet goes.
 #[derive(Clone, Copy, Debug)]
@@ -101,6 +101,7 @@ pub fn onward<'a>(
         Target::Blackhole => return Err(Drop::Blackholed.into()),
         Target::Side(outsider) => Place::Outsider(outsider),
         Target::Refused => return Err(refused(it, Drop::Denied)),
+        Target::Gone => return Err(missing(cx, it, Drop::NoMapping)),
     };
     Ok(Onward { sent: it, to, hops })
 }
@@ -109,7 +110,7 @@ pub fn onward<'a>(
 pub fn inward<'a>(cx: &Context<'a>, it: Verified<'a>, found: Found) -> Result<Inward<'a>, Exit> {
     let incoming = it.incoming;
     let Some(Target::Local(node)) = found.mapping().map(|mapping| mapping.target) else {
-        return Err(Drop::NotLocal.into());
+        return Err(not_here(cx, found));
     };
     match having(cx, node, incoming.vni, incoming.packet.dst()) {
         Some(record) => Ok(Inward {
@@ -118,6 +119,17 @@ pub fn inward<'a>(cx: &Context<'a>, it: Verified<'a>, found: Found) -> Result<In
             record,
         }),
         None => Err(Drop::NotLocal.into()),
+    }
+}
+
+/// Whoever writes to a node that was here is told, once, by control.
+#[cold]
+fn not_here(cx: &Context<'_>, found: Found) -> Exit {
+    match found.mapping() {
+        Some(mapping) if mapping.target == Target::Gone && !mapping.is_expired(cx.seconds) => {
+            Exit::Punt(Punt::Gone)
+        }
+        _ => Drop::NotLocal.into(),
     }
 }
 

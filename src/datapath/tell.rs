@@ -146,6 +146,7 @@ impl Tell for Exit {
             Exit::Punt(Punt::SubstrateError) => {
                 out.write_str("an error of the substrate, for the control thread")
             }
+            Exit::Punt(Punt::Gone) => out.write_str("for a node that was here; its sender is told"),
             Exit::Punt(Punt::Relay) => out.write_str("for the relay itself"),
             Exit::Tell { why, reply: None } => write!(out, "drop {why}, logged: {}", why.help()),
             Exit::Tell { why, .. } => write!(out, "drop {why}, sender told: {}", why.help()),

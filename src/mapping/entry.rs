@@ -128,6 +128,9 @@ pub enum Target {
     Blackhole,
     /// The managers refuse this destination to this vnet.
     Refused,
+    /// A node of this host had it until lately: whoever still writes to it is
+    /// told.
+    Gone,
 }
 
 impl Target {
@@ -142,6 +145,7 @@ impl Target {
             Self::Side(side) => (2, side.0),
             Self::Blackhole => (3, 0),
             Self::Refused => (4, 0),
+            Self::Gone => (6, 0),
         };
         kind << INDEX_BITS | index
     }
@@ -154,6 +158,7 @@ impl Target {
             Self::REMOTE => Self::Remote(HostIndex(index)),
             2 => Self::Side(SideIndex(index)),
             3 => Self::Blackhole,
+            6 => Self::Gone,
             // Only `encode` makes these words, so 4; a word that is none of
             // ours must not send frames anywhere either.
             _ => Self::Refused,
@@ -312,6 +317,7 @@ mod tests {
             Target::Side(SideIndex(7)),
             Target::Blackhole,
             Target::Refused,
+            Target::Gone,
         ];
         for target in targets {
             for expires in [0, 1, u32::MAX] {

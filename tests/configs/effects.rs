@@ -75,6 +75,11 @@ const EFFECTS: &[(&str, &str, &[&str])] = &[
     ),
     (
         "limits",
+        "src/appliance/plant.rs",
+        &["self.settings.limits.gone_seconds"],
+    ),
+    (
+        "limits",
         "src/config/pools.rs",
         &["limits\n                .mbufs"],
     ),

@@ -9,6 +9,7 @@ mod cycles;
 mod dhcp;
 mod drops;
 mod garbage;
+mod gone;
 mod holds;
 mod isolation;
 mod offload;

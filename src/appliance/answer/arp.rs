@@ -146,6 +146,7 @@ impl Plant {
                     }
                 }
                 Target::Blackhole | Target::Refused => Known::Withheld,
+                Target::Gone => Known::No,
             },
             _ => Known::No,
         }

@@ -3,6 +3,7 @@
 
 mod arp;
 mod dhcp;
+mod gone;
 mod icmp;
 mod misses;
 mod router;
@@ -31,6 +32,7 @@ pub struct SlowCounters {
     pub arp_ignored: [u64; ArpIgnored::ALL.len()],
     pub arp_asked: u64,
     pub rarp_seen: u64,
+    pub gone_told: u64,
     pub router_answered: u64,
     pub router_ignored: [u64; RouterIgnored::COUNT],
     pub icmp_sent: u64,
@@ -47,6 +49,7 @@ impl Default for SlowCounters {
             arp_ignored: [0; ArpIgnored::ALL.len()],
             arp_asked: 0,
             rarp_seen: 0,
+            gone_told: 0,
             router_answered: 0,
             router_ignored: [0; RouterIgnored::COUNT],
             icmp_sent: 0,
@@ -80,7 +83,8 @@ impl Plant {
                 // What has no effect is counted by the engine, by reason.
                 let _ = self.substrate.input(punted.port, frame, now);
             }
-            Punt::SubstrateError => self.translate_error(frame, replies),
+            Punt::SubstrateError => self.translate_error(frame, store, replies),
+            Punt::Gone => self.answer_gone(frame, store, replies),
             Punt::Relay => self.answer_for_relay(punted.port, frame),
             Punt::Router { node } => self.answer_for_router(node, frame, replies),
         }

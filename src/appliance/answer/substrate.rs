@@ -1,5 +1,6 @@
 //! ICMPv6 errors of the substrate about packets of this host.
 
+use crate::control::store::Store;
 use crate::datapath::{Context, FreshIds, Outcome, outsider};
 use crate::mapping::{Key, Target};
 use crate::packet::Buffer;
@@ -11,16 +12,17 @@ use crate::appliance::plant::Plant;
 
 impl Plant {
     /// An ICMPv6 error about a node's packet, told to the node in ICMP.
-    pub(super) fn translate_error(&mut self, frame: &[u8], replies: &mut Replies) {
+    pub(super) fn translate_error(&mut self, frame: &[u8], store: &Store, replies: &mut Replies) {
         let read = ethernet::Header::parse(frame).and_then(|link| {
             let packet = frame.get(link.len..)?;
             let outer = ipv6::Header::parse(packet).ok()?;
             let end = ipv6::HEADER_LEN + usize::from(outer.payload_len);
             let message = packet.get(ipv6::HEADER_LEN..end)?;
             let own = self.site.locator?;
-            substrate_error::read(&outer, message, self.site.layout, &own).ok()
+            let error = substrate_error::read(&outer, message, self.site.layout, &own).ok()?;
+            Some((outer.src, *message.get(1)?, error))
         });
-        let Some(error) = read else {
+        let Some((from, code, error)) = read else {
             return self.error_about_outsider(frame, replies);
         };
         self.slow.substrate_errors += 1;
@@ -29,6 +31,7 @@ impl Plant {
         let Some(Target::Local(node)) = mapping.map(|mapping| mapping.target) else {
             return;
         };
+        self.hear_of_gone((&from, code), &error, store, replies);
         if let Some(mtu) = error.substrate_mtu {
             self.lower_path_mtu(error.vni, error.dst, mtu);
         }

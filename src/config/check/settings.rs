@@ -209,6 +209,7 @@ fn limits(limits: &Limits, out: &mut Findings) {
         ("punt_rate", limits.punt_rate),
         ("miss_rate", limits.miss_rate),
         ("icmp_rate", limits.icmp_rate),
+        ("gone_seconds", limits.gone_seconds),
         ("ring", limits.ring),
     ];
     keys.extend(limits.mbufs.map(|mbufs| ("mbufs", mbufs)));
