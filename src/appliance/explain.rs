@@ -95,8 +95,11 @@ impl Plant {
         };
         let to = to.into();
         let packet = made_up::ipv4(node.vaddr, to, request)?;
+        // As a node does that knows its gateway.
+        let gateway = node.segment.gateway_mac;
+        let gateway = gateway.filter(|_| !node.segment.prefix.contains(to));
         let link = ethernet::Header {
-            destination: virtual_mac::of(Kind::Node, node.vni, to),
+            destination: gateway.unwrap_or_else(|| virtual_mac::of(Kind::Node, node.vni, to)),
             source: node.mac.unwrap_or(SOME_MAC),
             vlan: (node.vlan != 0).then_some(node.vlan),
             ethertype: ethertype::IPV4,

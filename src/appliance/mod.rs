@@ -39,6 +39,7 @@ pub mod plant;
 mod relay;
 mod reports;
 mod rings;
+mod routing;
 #[cfg(feature = "dpdk")]
 mod signal;
 #[cfg(feature = "dpdk")]

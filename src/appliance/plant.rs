@@ -28,6 +28,7 @@ use super::devices::Devices;
 use super::gone::Gone;
 use super::path_mtu::PathMtus;
 use super::relay::RelayLinks;
+use super::routing::Routing;
 use super::watchers::Watchers;
 
 /// Seconds for which a moved node's packets from its old host are its own.
@@ -58,6 +59,8 @@ pub struct Plant {
     pub(super) watchers: Watchers,
     pub(super) counters: Vec<Arc<Counters>>,
     pub(super) slow: super::answer::SlowCounters,
+    /// Subnets and routers as snapshots share them.
+    routing: Routing,
     /// What can be asked of routers beside pings.
     pub(super) services: Services,
     pub(super) dhcp: super::answer::Dhcps,
@@ -130,6 +133,7 @@ impl Plant {
             watchers: Watchers::default(),
             counters: parts.counters,
             slow: super::answer::SlowCounters::default(),
+            routing: Routing::default(),
             services: Services::default(),
             dhcp: super::answer::Dhcps::default(),
             rings: super::rings::Rings::default(),
@@ -204,11 +208,13 @@ impl Plant {
         if let Some(relay) = &mut self.relay {
             relay.look_at_hops();
         }
+        self.routing.follow(store);
         let live = Live {
             substrate: &self.substrate,
             relay: self.relay.as_ref(),
             learned: &self.learned,
             path_mtu: self.path_mtu.by_locator(),
+            routing: &self.routing,
             watch: self.watchers.filters(),
             resolver: self.resolver,
         };
@@ -221,7 +227,9 @@ impl Plant {
         let bytes = size_of::<Snapshot>()
             + topology.nodes.len() * 384
             + topology.hosts.len() * 192
-            + topology.ports.len() * 256;
+            + topology.ports.len() * 256
+            + (topology.subnets.len() + topology.routers.len()) * 192
+            + topology.ifaces.len() * 16;
         self.dirty = match self.publisher.replace_sized(topology.into(), bytes) {
             Ok(()) => {
                 self.devices.hand_out();

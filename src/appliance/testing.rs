@@ -80,10 +80,13 @@ pub(super) fn relay() -> (Plant, Store) {
     (plant, store)
 }
 
-fn built(said: &str) -> (Plant, Store) {
+/// What this file says.
+pub(super) fn built(said: &str) -> (Plant, Store) {
     let (mut config, _) = Config::parse("said.toml", said.as_bytes()).unwrap();
     let desired = Desired::take(&mut config);
-    let macs = [Mac([2, 0, 0, 0, 0, 1]), Mac([2, 0, 0, 0, 0, 2])];
+    let macs: Vec<Mac> = (1..=config.port.len() as u8)
+        .map(|i| Mac([2, 0, 0, 0, 0, i]))
+        .collect();
     let site = compile::site(&config, &macs);
     let domain = Domain::default();
     let uplinks = config.port.iter().zip(macs).take(1);

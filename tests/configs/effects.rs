@@ -307,7 +307,7 @@ const EFFECTS: &[(&str, &str, &[&str])] = &[
     ),
     (
         "subnet",
-        "src/config/check/segment.rs",
+        "src/appliance/routing.rs",
         &[
             "subnet.name",
             "subnet.vnet",
@@ -317,17 +317,17 @@ const EFFECTS: &[(&str, &str, &[&str])] = &[
     ),
     (
         "router",
-        "src/config/check/segment.rs",
+        "src/appliance/routing.rs",
         &["router.name", "router.vnet", "router.interfaces"],
     ),
     (
         "interfaces",
-        "src/config/check/segment.rs",
+        "src/appliance/routing.rs",
         &["interface.subnet", "interface.address"],
     ),
     (
         "vroute",
-        "src/config/check/segment.rs",
+        "src/appliance/routing.rs",
         &[
             "vroute.router",
             "vroute.prefix",

@@ -80,3 +80,7 @@ pub(super) fn framed([to, from]: [Mac; 2], vlan: u16, packet: &[u8]) -> Vec<u8> 
     frame.extend_from_slice(packet);
     frame
 }
+
+#[cfg(test)]
+#[path = "router/tests.rs"]
+mod tests;

@@ -6,6 +6,7 @@ mod hosts;
 mod nodes;
 mod numbers;
 mod ports;
+mod segments;
 
 use hashbrown::HashMap;
 
@@ -20,6 +21,7 @@ use crate::time::Time;
 use crate::wire::{Layout, Locator, Mac};
 
 use super::relay::RelayLinks;
+use super::routing::Routing;
 
 pub use numbers::{Index, Numbers};
 
@@ -59,6 +61,7 @@ pub(in crate::appliance) struct Live<'a> {
     pub learned: &'a HashMap<NodeIndex, Mac>,
     /// MTUs that routers on the way named, by the host's locator.
     pub path_mtu: &'a HashMap<u128, u16>,
+    pub routing: &'a Routing,
     pub watch: &'a [Filter],
     pub resolver: bool,
 }
@@ -104,6 +107,7 @@ pub(in crate::appliance) fn topology(
             topology.host_by_locator.insert(host.locator.bits(), index);
         }
     }
+    segments::install(&mut topology, live.routing, &vnet_numbers);
     topology.nodes = vec![nodes::vacant_node(); numbers.next as usize];
     for binding in store.bindings() {
         let place = (
@@ -111,14 +115,10 @@ pub(in crate::appliance) fn topology(
             vnet_numbers.get(binding.vnet.as_str()),
         );
         if let (Some(index), Some(&vnet)) = place {
-            nodes::add_node(
-                site,
-                &mut topology,
-                binding,
-                index,
-                (vnet, vnets[vnet as usize].vni),
-                live,
-            );
+            let vni = vnets[vnet as usize].vni;
+            let segment = segments::segment(store, live.routing, binding, vni);
+            let place = (index, vnet, vni, segment);
+            nodes::add_node(site, &mut topology, binding, place, live);
         }
     }
     drop(vnet_numbers);

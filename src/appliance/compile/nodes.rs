@@ -56,8 +56,7 @@ pub(super) fn add_node(
     site: &Site,
     topology: &mut Topology,
     binding: &model::Binding,
-    index: NodeIndex,
-    (vnet, vni): (u32, Vni),
+    (index, vnet, vni, segment): (NodeIndex, u32, Vni, Segment),
     live: &Live<'_>,
 ) {
     let port = site
@@ -87,7 +86,7 @@ pub(super) fn add_node(
             saddr: site.layout.compose(&own, vni, Vaddr(0)),
             neighbors: Family::new(Kind::Node, vni),
             checksum_part: checksum::fold(source + far_vni),
-            segment: Segment::default(),
+            segment,
         };
     }
     topology.learning |= mac.is_none();
