@@ -18,6 +18,8 @@ mod common;
 mod count;
 #[path = "walk/relay.rs"]
 mod relay;
+#[path = "walk/routed.rs"]
+mod routed;
 
 use std::hint::black_box;
 use std::sync::{Arc, Mutex};
@@ -130,6 +132,9 @@ enum Direction {
     Outbound,
     Inbound,
     Local,
+    /// As outbound and local, through a router.
+    Routed,
+    RoutedLocal,
     Pass,
     /// Of the relay: from IPv4, and from IPv6.
     Relay4,
@@ -153,7 +158,7 @@ const fn case(name: &'static str, direction: Direction, mode: Mode, mappings: u3
     }
 }
 
-const CASES: [Case; 11] = [
+const CASES: [Case; 13] = [
     case("outbound-1k", Direction::Outbound, Mode::Siit, 1 << 10),
     case("outbound-1m", Direction::Outbound, Mode::Siit, 1 << 20),
     case("inbound-1k", Direction::Inbound, Mode::Siit, 1 << 10),
@@ -171,6 +176,13 @@ const CASES: [Case; 11] = [
         1 << 10,
     ),
     case("local-1k", Direction::Local, Mode::Siit, 1 << 10),
+    case("routed-1k", Direction::Routed, Mode::Siit, 1 << 10),
+    case(
+        "routed-local-1k",
+        Direction::RoutedLocal,
+        Mode::Siit,
+        1 << 10,
+    ),
     case("relay-4to6-1k", Direction::Relay4, Mode::Siit, 1 << 10),
     case("relay-4to6-1m", Direction::Relay4, Mode::Siit, 1 << 20),
     case("relay-6to4-1k", Direction::Relay6, Mode::Siit, 1 << 10),
@@ -195,6 +207,10 @@ impl Source {
         let frame = match case.direction {
             Direction::Outbound => frames::from_a(&frames::udp(A, far(0), (4000, 5000), &DATA)),
             Direction::Local => frames::from_a(&frames::udp(A, C, (4000, 5000), &DATA)),
+            Direction::Routed => routed::frame(&frames::udp(A, far(0), (4000, 5000), &DATA)),
+            Direction::RoutedLocal => {
+                routed::frame(&frames::udp(A, routed::C, (4000, 5000), &DATA))
+            }
             Direction::Inbound | Direction::Pass => {
                 let Ip { payload, .. } = frames::udp(far(0), A, (5000, 4000), &DATA);
                 let src = saddr(&locator_s(), Z, far(0));
@@ -230,7 +246,7 @@ impl Source {
             .wrapping_add(1_013_904_223);
         let far = far((self.random >> 8) % self.case.mappings).bytes();
         match self.case.direction {
-            Direction::Outbound | Direction::Relay4 => {
+            Direction::Outbound | Direction::Routed | Direction::Relay4 => {
                 if self.case.direction == Direction::Outbound {
                     self.frame[2..6].copy_from_slice(&far);
                 }
@@ -240,7 +256,7 @@ impl Source {
                 self.frame[24..26].copy_from_slice(&sum.to_be_bytes());
             }
             Direction::Inbound | Direction::Relay6 => self.frame[34..38].copy_from_slice(&far),
-            Direction::Local | Direction::Pass => {}
+            Direction::Local | Direction::RoutedLocal | Direction::Pass => {}
         }
         slot.refill(&self.frame);
     }
@@ -248,7 +264,7 @@ impl Source {
 
 /// Addresses of the nodes at S.
 fn far(i: u32) -> Vaddr {
-    Vaddr(0x0a40_0000 + i)
+    Vaddr(0x0a40_0400 + i)
 }
 
 struct Tables {
@@ -269,13 +285,18 @@ fn topology_of(case: Case) -> Topology {
         *vlan = 0;
     }
     topology.nodes[NODE_C.index()].vlan = 0;
+    if matches!(case.direction, Direction::Routed | Direction::RoutedLocal) {
+        routed::divide(&mut topology);
+    }
     topology
 }
 
 /// By which port its frames come in.
 fn receiver(case: Case) -> u16 {
     match case.direction {
-        Direction::Outbound | Direction::Local => PORT_A,
+        Direction::Outbound | Direction::Local | Direction::Routed | Direction::RoutedLocal => {
+            PORT_A
+        }
         Direction::Inbound => UPLINK,
         Direction::Pass => EXCEPTION,
         Direction::Relay4 => relay::V4,
@@ -287,7 +308,7 @@ fn tables(case: Case) -> Tables {
     let topology = topology_of(case);
     let domain = Domain::default();
     let limits = Limits {
-        mappings: case.mappings as usize + 2,
+        mappings: case.mappings as usize + 3,
         ..Limits::default()
     };
     let mut writer = Writer::new(&domain, limits).expect("memory");
@@ -296,6 +317,9 @@ fn tables(case: Case) -> Tables {
     }
     writer.insert(key(Z, A), local(NODE_A)).expect("room");
     writer.insert(key(Z, C), local(NODE_C)).expect("room");
+    writer
+        .insert(key(Z, routed::C), local(NODE_C))
+        .expect("room");
     Tables {
         topology: Publisher::new(&domain, topology.into()),
         reader: writer.readers().reader(),

@@ -73,7 +73,7 @@ impl Rounds {
 
 fn floors(bursts: u32) {
     let mut source = Source::new(CASES[0]);
-    let table: Arc<[u64]> = (0..1 << 10).map(|i| i << 32 | 0x0a40_0000 | i).collect();
+    let table: Arc<[u64]> = (0..1 << 10).map(|i| i << 32 | 0x0a40_0400 | i).collect();
     let mut slots: Vec<Slot> = (0..BURST).map(|_| Slot::new()).collect();
     for _ in 0..bursts {
         slots.iter_mut().for_each(|slot| source.next(slot));

@@ -23,6 +23,7 @@ from .measured import (
 )
 from .peer_rows import OvsRow, TaygaRow
 from .relay_rows import RELAY_4, RELAY_6, RelayRow
+from .segment_rows import SegmentRow
 
 __all__ = ["CORE", "Files", "QUICK", "ROWS", "Reading", "Skip", "YARDSTICK", "in_turn"]
 
@@ -209,19 +210,6 @@ def address(number):
     return ".".join(str(octet) for octet in number.to_bytes(4, "big"))
 
 
-class Absent:
-    """A row of the plan that this version cannot run."""
-
-    yardstick = None
-    stream = None
-
-    def __init__(self, why):
-        self.why = why
-
-    def run(self, *_):
-        raise Skip(self.why)
-
-
 class FloorRow:
     """The least code that does the same work; see examples/floor.rs."""
 
@@ -281,7 +269,8 @@ ROWS = {
     "observed-1k": WeftRow(OUT_1K, YARDSTICK, observed=True),
     "handoff-inbound": WeftRow(IN_1K, "testpmd-5tswap-inbound", handoff=True),
     "handoff-local": WeftRow(LOCAL_1K, YARDSTICK, handoff=True),
-    "routed-16x1k": Absent("this version has no emulated routers"),
+    "subnet-16x1k": SegmentRow(routed=False),
+    "routed-16x1k": SegmentRow(routed=True),
     "workers-2v1": TwoWorkers(),
     "updates-100k": WeftRow(OUT_1M, "testpmd-5tswap-1m", updates=100_000),
     "updates-1m": WeftRow(OUT_1M, "testpmd-5tswap-1m", updates=1_000_000),
@@ -292,8 +281,7 @@ ROWS = {
 QUICK = [
     name
     for name, row in ROWS.items()
-    if not isinstance(row, Absent)
-    and not getattr(row, "updates", 0)
+    if not getattr(row, "updates", 0)
     and not getattr(row, "handoff", False)
     and row.stream in (OUT_1K, IN_1K, LOCAL_1K, RELAY_4, RELAY_6)
 ]
