@@ -94,9 +94,10 @@ fn subnet(name: &str, prefix: &str, gateway: &str) -> Change<'static> {
         vnet: "Z".to_owned(),
         prefix: prefix.parse().unwrap(),
         gateway: Some(address(gateway)),
+        dhcp: None,
     };
     let revision = 0;
-    Change::SubnetSet(SubnetSet { subnet, revision })
+    Change::SubnetSet(Box::new(SubnetSet { subnet, revision }))
 }
 
 /// Each change by itself ends where a fresh start does.
