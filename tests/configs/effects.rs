@@ -328,12 +328,12 @@ const EFFECTS: &[(&str, &str, &[&str])] = &[
     (
         "vroute",
         "src/appliance/routing.rs",
-        &[
-            "vroute.router",
-            "vroute.prefix",
-            "vroute.via",
-            "vroute.action",
-        ],
+        &["vroute.prefix", "vroute.via", "vroute.action"],
+    ),
+    (
+        "vroute",
+        "src/control/store/segments.rs",
+        &["vroute.router"],
     ),
 ];
 
