@@ -1,0 +1,309 @@
+"""DHCP by the host: frames that scapy makes with the exact answers, and the
+clients that machines run."""
+
+import os
+import shutil
+import subprocess
+import textwrap
+
+from case import Case
+from lab import net, plan
+from scapy.layers.dhcp import BOOTP
+from scapy.layers.inet import IP, UDP
+from scapy.layers.l2 import Ether
+from scapy.packet import Raw
+from world import Plan, World
+
+SERVER = "10.0.0.1"
+EVERYBODY = "ff:ff:ff:ff:ff:ff"
+XID = 0x12345678
+# What the subnet says, as options: in the order in which the rows ask for it.
+MASK = (1, bytes([255, 255, 255, 0]))
+ROUTER = (3, bytes([10, 0, 0, 1]))
+DNS = (6, bytes([10, 0, 0, 53, 10, 0, 0, 54]))
+NAME = (12, b"A")
+DOMAIN = (15, b"z.example")
+MTU = (26, (1472).to_bytes(2, "big"))
+BROADCAST = (28, bytes([10, 0, 0, 255]))
+NTP = (42, bytes([10, 0, 0, 123]))
+SEARCH = (119, b"\1z\7example\0\7example\0")
+ROUTES = (121, bytes([16, 172, 16, 10, 0, 0, 9, 0, 10, 0, 0, 1]))
+GIVEN = [
+    (54, bytes([10, 0, 0, 1])),
+    (51, (3600).to_bytes(4, "big")),
+    (58, (1800).to_bytes(4, "big")),
+    (59, (3150).to_bytes(4, "big")),
+]
+SUBNET = {
+    "name": "web",
+    "vnet": "Z",
+    "prefix": "10.0.0.0/24",
+    "gateway": SERVER,
+    "dhcp": {
+        "dns": ["10.0.0.53", "10.0.0.54"],
+        "ntp": ["10.0.0.123"],
+        "domain": "z.example",
+        "search": ["z.example", "example"],
+        "lease_seconds": 3600,
+        "routes": [{"prefix": "172.16.0.0/16", "via": "10.0.0.9"}],
+    },
+}
+
+
+class Served(World):
+    """Hosts answer the nodes of Z, and nobody those of Y."""
+
+    def config(self, host):
+        config = super().config(host)
+        config["vnet"][0]["dhcp"] = "host"
+        config["subnet"] = [SUBNET]
+        return config
+
+
+def octets(address):
+    return bytes(int(part) for part in address.split("."))
+
+
+def message(options, *, op=1, chaddr, **fields):
+    """A message of at least 300 bytes."""
+    fixed = BOOTP(op=op, xid=XID, chaddr=plan.mac(chaddr) + bytes(10), options=b"c\x82Sc", **fields)
+    ended = b"".join(bytes([code, len(value)]) + value for code, value in options) + b"\xff"
+    return (bytes(fixed) + ended).ljust(300, b"\0")
+
+
+def frame(link, ends, ports, data, **ip):
+    (destination, source), (src, dst), (sport, dport) = link, ends, ports
+    packet = IP(src=src, dst=dst, ttl=64, **ip) / UDP(sport=sport, dport=dport) / Raw(data)
+    return bytes(Ether(dst=destination, src=source) / packet)
+
+
+class Rows(Case):
+    """A frame in, the exact frame out, or none and a counter."""
+
+    how = Plan(nodes="af_packet")
+    make = Served
+    quick = True
+
+    def setUp(self):
+        self.wire = self.world.wire("a", "weft-a")
+        self.own = self.net.mac("a", "weft-a")
+        self.server_mac = plan.mac_text(plan.virtual_mac("Z", SERVER, 0x72))
+
+    def ask(self, options, to=EVERYBODY, ends=("0.0.0.0", "255.255.255.255"), **fields):
+        (src, dst), ports = ends, fields.pop("ports", (68, 67))
+        fields.setdefault("chaddr", self.own)
+        data = message(options, ciaddr=fields.pop("ciaddr", src), **fields)
+        return frame((to, self.own), (src, dst), ports, data)
+
+    def told(self, options, to=None, dst="10.0.0.2", **fields):
+        data = message(options, op=2, chaddr=self.own, **fields)
+        return frame(
+            (to or self.own, self.server_mac), (SERVER, dst), (67, 68), data, id=0, flags="DF"
+        )
+
+    def answered(self, what, asked, expected):
+        self.wire.clear()
+        self.wire.send(asked)
+        got = self.wire.wait(lambda octets: octets[23:24] == b"\x11", outgoing=False)
+        self.assertIsNotNone(got, f"{what}: no answer; {self.world.drops()}")
+        self.assertEqual(got.hex(), expected.hex(), what)
+
+    def silent(self, what, asked, counter):
+        before = self.r.counters()[counter]
+        self.wire.clear()
+        self.wire.send(asked)
+        counted = net.eventually(lambda: self.r.counters()[counter] == before + 1, 3.0)
+        self.assertTrue(counted, f"{what}: {counter} is not one more")
+        self.assertIsNone(self.wire.wait(lambda octets: octets[23:24] == b"\x11", 0.1, False), what)
+
+    def test_every_message(self):
+        asked = (55, bytes([1, 6, 12, 15, 28, 42, 119, 121]))
+        facts = [MASK, DNS, NAME, DOMAIN, BROADCAST, NTP, SEARCH, ROUTES, MTU]
+        needed = [MASK, ROUTER, MTU]
+        wish = (50, octets("10.0.0.2"))
+        other = (50, octets("10.0.0.7"))
+        server = (54, octets(SERVER))
+        nak = [(53, b"\6"), server, (56, b"the address of this node is 10.0.0.2")]
+        refused = self.told(nak, to=EVERYBODY, dst="255.255.255.255")
+        offered = self.told([(53, b"\2"), *GIVEN, *facts], yiaddr="10.0.0.2")
+        granted = self.told([(53, b"\5"), *GIVEN, *needed], yiaddr="10.0.0.2")
+        used = self.told([(53, b"\5"), *GIVEN, *needed], yiaddr="10.0.0.2", ciaddr="10.0.0.2")
+        informed = self.told([(53, b"\5"), server, *needed], ciaddr="10.0.0.2")
+        few = (55, b"\1")
+        alone = {"to": self.server_mac, "ends": ("10.0.0.2", SERVER)}
+        rebinding = {"ends": ("10.0.0.2", "255.255.255.255")}
+        elsewhere = {"ends": ("10.0.0.7", "255.255.255.255")}
+        deaf = self.told(
+            [(53, b"\2"), *GIVEN, *needed],
+            to=EVERYBODY,
+            dst="255.255.255.255",
+            yiaddr="10.0.0.2",
+            flags=0x8000,
+        )
+        for what, sent, expected in (
+            ("discover", self.ask([(53, b"\1"), asked]), offered),
+            ("discover, deaf", self.ask([(53, b"\1"), few], flags=0x8000), deaf),
+            ("selecting", self.ask([(53, b"\3"), server, wish, few]), granted),
+            ("selecting another", self.ask([(53, b"\3"), server, other, few]), refused),
+            ("rebooting", self.ask([(53, b"\3"), wish, few]), granted),
+            ("rebooting elsewhere", self.ask([(53, b"\3"), other, few]), refused),
+            ("renewing", self.ask([(53, b"\3"), few], **alone), used),
+            ("rebinding", self.ask([(53, b"\3"), few], **rebinding), used),
+            ("rebinding another", self.ask([(53, b"\3"), few], **elsewhere), refused),
+            ("inform", self.ask([(53, b"\x08"), few], **alone), informed),
+        ):
+            with self.subTest(what):
+                self.answered(what, sent, expected)
+
+    def test_what_gets_no_answer(self):
+        discover = [(53, b"\1")]
+        wish = (50, octets("10.0.0.2"))
+        other = (54, octets("10.0.0.9"))
+        from_c = {"ends": ("10.0.0.5", "255.255.255.255")}
+        rogue = {"ends": ("10.0.0.2", "255.255.255.255"), "ports": (67, 68), "op": 2}
+        for what, sent, counter in (
+            ("decline", self.ask([(53, b"\4"), wish]), "dhcp_decline_in"),
+            ("relayed", self.ask(discover, giaddr="10.0.0.9"), "dhcp_relayed"),
+            ("a relay's option", self.ask([*discover, (82, b"\1\2ab")]), "dhcp_relayed"),
+            ("another's MAC", self.ask(discover, chaddr="02:00:00:00:00:99"), "dhcp_chaddr"),
+            ("another server", self.ask([(53, b"\3"), other, wish]), "dhcp_other_server"),
+            ("another's address", self.ask([(53, b"\x08")], **from_c), "dhcp_no_address"),
+            ("a server's message", self.ask([(53, b"\2")]), "dhcp_not_a_request"),
+            ("a wrong checksum", self.ask(discover)[:-1] + b"\1", "dhcp_bad_packet"),
+            ("a rogue server", self.ask([(53, b"\2")], **rogue), "drop_dhcp_server"),
+            ("nobody's port", self.ask(discover, ports=(68, 69)), "drop_broadcast"),
+        ):
+            with self.subTest(what):
+                self.silent(what, sent, counter)
+
+    def test_nodes_of_another_vnet_get_none(self):
+        wire, own = self.world.wire("twin", "weft-twin"), self.net.mac("twin", "weft-twin")
+        before = self.r.counters()["dhcp_not_served"]
+        data = message([(53, b"\1")], chaddr=own)
+        wire.send(frame((EVERYBODY, own), ("0.0.0.0", "255.255.255.255"), (68, 67), data))
+        counted = net.eventually(lambda: self.r.counters()["dhcp_not_served"] == before + 1)
+        self.assertTrue(counted)
+        self.assertEqual(wire.seen(lambda octets: octets[23:24] == b"\x11", False), [])
+
+
+# What both clients call: they name what they were given by variables.
+UDHCPC = """
+    #!/bin/sh
+    env > {told}.$1
+    case "$1" in
+    deconfig) ip link set "$interface" up; ip -4 addr flush dev "$interface";;
+    bound|renew)
+        ip addr replace "$ip/$mask" dev "$interface"
+        ip link set "$interface" mtu "$mtu"
+        ip route replace default via "$router" dev "$interface";;
+    esac
+"""
+DHCLIENT = """
+    #!/bin/sh
+    env > {told}.$reason
+    case "$reason" in
+    PREINIT) ip link set "$interface" up;;
+    BOUND|RENEW|REBIND|REBOOT)
+        ip addr replace "$new_ip_address/$new_subnet_mask" dev "$interface"
+        ip link set "$interface" mtu "$new_interface_mtu";;
+    RELEASE|EXPIRE|STOP) ip -4 addr flush dev "$interface";;
+    esac
+"""
+CONFIG = """
+    option routes code 121 = array of unsigned integer 8;
+    send host-name "alpha";
+    request subnet-mask, routers, domain-name-servers, domain-name, interface-mtu, routes;
+"""
+
+
+class Clients(Case):
+    """Machines get, renew and give back their addresses, and then talk."""
+
+    how = Plan(nodes="af_packet")
+    make = Served
+
+    def script(self, name, text):
+        path = os.path.join(self.world.directory, name)
+        told = os.path.join(self.world.directory, f"{name}-told")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(textwrap.dedent(text).lstrip().replace("{told}", told))
+        os.chmod(path, 0o755)
+        return path, told
+
+    def variables(self, path):
+        with open(path, encoding="utf-8") as file:
+            return dict(line.rstrip("\n").split("=", 1) for line in file if "=" in line)
+
+    def lease(self, node):
+        found = [one for one in self.r.jsons("lease", "list", "--vnet", "Z") if one["node"] == node]
+        return found[0] if found else None
+
+    def start(self, short, *command):
+        inside = ["ip", "netns", "exec", self.net.name(short), *command]
+        process = subprocess.Popen(inside, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        self.addCleanup(process.stdout.close)
+        self.addCleanup(process.wait, 5)
+        self.addCleanup(process.kill)
+        return process
+
+    def has(self, short, text):
+        def shown():
+            return self.net.ip(short, "-4", "addr", "show", "dev", f"weft-{short}")
+
+        return net.eventually(lambda: text in shown(), 10.0), shown()
+
+    def test_udhcpc(self):
+        self.assertTrue(shutil.which("busybox"), "busybox is not installed: scripts/setup")
+        script, told = self.script("udhcpc", UDHCPC)
+        self.net.ip("c", "-4", "addr", "flush", "dev", "weft-c")
+        options = [f"-O{name}" for name in ("mtu", "search", "ntpsrv")]
+        command = ["busybox", "udhcpc", "-f", "-i", "weft-c", "-s", script, "-t5", "-T1"]
+        client = self.start("c", *command, "-x", "hostname:beta", *options)
+        ready, shown = self.has("c", "10.0.0.5/24")
+        self.assertTrue(ready, f"{shown}\n{self.world.drops()}")
+        given = self.variables(f"{told}.bound")
+        for name, value in (
+            ("subnet", "255.255.255.0"),
+            ("router", SERVER),
+            ("dns", "10.0.0.53 10.0.0.54"),
+            ("domain", "z.example"),
+            ("mtu", "1472"),
+            ("lease", "3600"),
+            ("serverid", SERVER),
+        ):
+            self.assertEqual(given.get(name), value, name)
+        self.assertEqual(self.net.mac("c", "weft-c"), self.lease("C")["mac"])
+        self.assert_ping("c", "10.0.0.3")
+        self.assert_ping("c", "10.0.0.2")
+        # Renewing goes to the server alone, as ARP finds it.
+        before = self.r.counters()["dhcp_ack_out"]
+        client.send_signal(10)
+        renewed = net.eventually(lambda: os.path.exists(f"{told}.renew"), 10.0)
+        self.assertTrue(renewed, str(self.world.drops()))
+        self.assertEqual(self.r.counters()["dhcp_ack_out"], before + 1)
+
+    def test_dhclient(self):
+        self.assertTrue(shutil.which("dhclient"), "dhclient is not installed: scripts/setup")
+        script, told = self.script("dhclient", DHCLIENT)
+        config, _ = self.script("dhclient.conf", CONFIG)
+        self.net.ip("a", "-4", "addr", "flush", "dev", "weft-a")
+        files = ["-lf", f"{told}.leases", "-pf", f"{told}.pid"]
+        command = ["dhclient", "-4", "-sf", script, "-cf", config, *files]
+        self.start("a", *command, "-d", "weft-a")
+        ready, shown = self.has("a", "10.0.0.2/24")
+        self.assertTrue(ready, f"{shown}\n{self.world.drops()}")
+        given = self.variables(f"{told}.BOUND")
+        self.assertEqual(given["new_interface_mtu"], "1472")
+        self.assertEqual(given["new_domain_name_servers"], "10.0.0.53 10.0.0.54")
+        self.assertEqual(given["new_routes"], "16 172 16 10 0 0 9 0 10 0 0 1")
+        self.assertNotIn("new_routers", given)
+        lease = self.lease("A")
+        self.assertEqual(lease["host_name"], "alpha")
+        self.assertLessEqual(lease["expires"], 3600)
+        self.assert_ping("a", "10.0.0.3")
+        # Giving it back, it says so to the server alone.
+        self.net.exec("a", *command, "-r", "weft-a", timeout=30)
+        gone = net.eventually(lambda: self.lease("A") is None, 10.0)
+        self.assertTrue(gone, str(self.world.drops()))
+        # Other tests talk from there.
+        self.net.address("a", "weft-a", "10.0.0.2/24")
