@@ -8,3 +8,4 @@ pub mod arp;
 pub mod dhcp;
 pub mod recent;
 pub mod router;
+pub mod snmp;
