@@ -11,6 +11,9 @@ use weft::siit::rfc7915::{
 use weft::wire::dhcp::{Kind, MIN_LEN, Message};
 use weft::wire::{Mac, Saddr, Vaddr, checksum, ethernet, ipv4, ipv6, udp};
 
+#[path = "snmp.rs"]
+pub(crate) mod snmp;
+
 /// A target: its name and what it does with bytes.
 pub(crate) type Target = (&'static str, fn(&[u8]));
 
@@ -21,6 +24,7 @@ pub(crate) const ALL: &[Target] = &[
     ("quoted_by_ipv6", quoted_by_ipv6),
     ("config", config),
     ("dhcp", dhcp),
+    ("snmp", snmp::snmp),
 ];
 
 /// 192.0.2.0/24 is 2001:db8:1::/120, all else lies in 2001:db8:64::/96.
