@@ -17,7 +17,6 @@ use crate::mapping::{
 };
 use crate::model::Neighbor;
 use crate::node::recent::Recent;
-use crate::node::router::Services;
 use crate::substrate::Substrate;
 use crate::time::Time;
 use crate::wire::address::Prefix4;
@@ -61,8 +60,7 @@ pub struct Plant {
     pub(super) slow: super::answer::SlowCounters,
     /// Subnets and routers as snapshots share them.
     routing: Routing,
-    /// What can be asked of routers beside pings.
-    pub(super) services: Services,
+    pub(super) snmp: super::answer::snmp::Snmp,
     pub(super) dhcp: super::answer::Dhcps,
     pub(super) rings: super::rings::Rings,
     pub(super) devices: Box<dyn Devices>,
@@ -134,7 +132,7 @@ impl Plant {
             counters: parts.counters,
             slow: super::answer::SlowCounters::default(),
             routing: Routing::default(),
-            services: Services::default(),
+            snmp: super::answer::snmp::Snmp::default(),
             dhcp: super::answer::Dhcps::default(),
             rings: super::rings::Rings::default(),
             devices: parts.devices,

@@ -14,6 +14,7 @@ use crate::link4::{self, Link4};
 use crate::model::Role;
 use crate::node::arp::ArpIgnored;
 use crate::node::router::RouterIgnored;
+use crate::node::snmp::SnmpRefused;
 use crate::substrate::{Counters as NdCounters, Ignored, NeighborState as EngineState, Substrate};
 use crate::wire::address::Prefix4;
 use crate::wire::{Mac, Vni};
@@ -334,6 +335,11 @@ impl Plant {
                 "Packets of nodes for routers that were answered.",
                 slow.router_answered,
             ),
+            (
+                "snmp_answered",
+                "Requests of SNMP for routers that were answered, also by a refusal.",
+                self.snmp.answered,
+            ),
             ("icmp_sent", "ICMP errors sent to nodes.", slow.icmp_sent),
             (
                 "substrate_errors",
@@ -400,6 +406,9 @@ impl Plant {
             insert(out, why.name(), why.help(), total);
         }
         out.extend(self.dhcp.counters());
+        for (why, total) in SnmpRefused::ALL.iter().zip(self.snmp.refused) {
+            insert(out, why.name(), why.help(), total);
+        }
         for why in Ignored::ALL {
             insert(
                 out,

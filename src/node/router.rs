@@ -40,22 +40,23 @@ pub struct Ask<'a> {
 }
 
 /// Answers datagrams to one port.
-pub trait Service: Send {
+pub trait Service {
     /// The data of the answer, if there is one.
     fn answer(&mut self, ask: &Ask<'_>) -> Option<Vec<u8>>;
 }
 
-/// Services by their port of UDP; every router has them.
+/// The services of a router by their port of UDP. They are made for one packet,
+/// so that they can borrow what they tell of.
 #[derive(Default)]
-pub struct Services(HashMap<u16, Box<dyn Service>>);
+pub struct Services<'a>(HashMap<u16, Box<dyn Service + 'a>>);
 
-impl Services {
-    pub fn add(&mut self, port: u16, service: Box<dyn Service>) {
+impl<'a> Services<'a> {
+    pub fn add(&mut self, port: u16, service: Box<dyn Service + 'a>) {
         self.0.insert(port, service);
     }
 }
 
-impl fmt::Debug for Services {
+impl fmt::Debug for Services<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.0.keys()).finish()
     }
@@ -76,7 +77,7 @@ pub struct Router<'a> {
 pub fn answer(
     packet: &[u8],
     router: &Router<'_>,
-    services: &mut Services,
+    services: &mut Services<'_>,
 ) -> Result<Vec<u8>, RouterIgnored> {
     let header = ipv4::Header::parse_unchecked(packet).ok_or(RouterIgnored::Malformed)?;
     if header.is_fragment() {
@@ -155,7 +156,7 @@ fn datagram(
     header: &ipv4::Header,
     (whole, payload): (&[u8], &[u8]),
     router: &Router<'_>,
-    services: &mut Services,
+    services: &mut Services<'_>,
 ) -> Result<Vec<u8>, RouterIgnored> {
     let udp = udp::Header::parse(payload).ok_or(RouterIgnored::Malformed)?;
     let datagram = payload.get(..usize::from(udp.len));

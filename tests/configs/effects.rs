@@ -286,17 +286,17 @@ const EFFECTS: &[(&str, &str, &[&str])] = &[
     ),
     (
         "router.snmp",
-        "src/config/check/snmp.rs",
+        "src/appliance/answer/snmp.rs",
         &[
-            "snmp.communities",
+            "wanted.communities",
             "snmp.contact",
             "snmp.location",
-            "snmp.users",
+            "wanted.users",
         ],
     ),
     (
         "users",
-        "src/config/check/snmp.rs",
+        "src/appliance/answer/snmp.rs",
         &[
             "user.name",
             "user.auth",

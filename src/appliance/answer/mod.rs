@@ -7,6 +7,7 @@ mod gone;
 mod icmp;
 mod misses;
 mod router;
+pub(in crate::appliance) mod snmp;
 mod substrate;
 
 use crate::control::proto::{Event, Sighting};
@@ -86,7 +87,7 @@ impl Plant {
             Punt::SubstrateError => self.translate_error(frame, store, replies),
             Punt::Gone => self.answer_gone(frame, store, replies),
             Punt::Relay => self.answer_for_relay(punted.port, frame),
-            Punt::Router { node } => self.answer_for_router(node, frame, replies),
+            Punt::Router { node } => self.answer_for_router(node, frame, store, replies),
         }
     }
 

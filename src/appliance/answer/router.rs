@@ -1,13 +1,15 @@
 //! Packets of nodes for the routers of their vnets.
 
+use crate::control::store::Store;
 use crate::datapath::route::{self, End};
 use crate::mapping::NodeIndex;
-use crate::node::router::{self, Router};
+use crate::node::router::{self, Router, Services};
+use crate::node::snmp::PORT;
 use crate::wire::ethernet::{self, ethertype};
 use crate::wire::virtual_mac::{self, Kind};
 use crate::wire::{Mac, ipv4};
 
-use super::Replies;
+use super::{Replies, snmp};
 use crate::appliance::plant::Plant;
 
 impl Plant {
@@ -15,6 +17,7 @@ impl Plant {
         &mut self,
         node: NodeIndex,
         frame: &[u8],
+        store: &Store,
         replies: &mut Replies,
     ) {
         let Some(link) = ethernet::Header::parse(frame) else {
@@ -24,6 +27,8 @@ impl Plant {
         let Some(ip) = ipv4::Header::parse_unchecked(packet) else {
             return;
         };
+        let (now, host) = (self.now(), self.site.locator);
+        let host = host.map_or_else(String::new, |own| own.to_string());
         let topology = self.publisher.current();
         let entry = self.router_of(node, link.destination);
         let route = entry.map(|entry| route::follow(topology, entry, ip.dst, ip.ttl));
@@ -45,7 +50,25 @@ impl Plant {
             hops: route.hops,
         };
         let (port, vlan) = (record.port, record.vlan);
-        match router::answer(packet, &asked, &mut self.services) {
+        let mut services = Services::default();
+        if store
+            .router(asked.name)
+            .is_some_and(|router| router.snmp.is_some())
+        {
+            let vnet = store.vnet(asked.vnet);
+            let vnet_mtu = vnet.map_or(0, |vnet| self.settings.vnet_mtu(vnet));
+            let port_mtu = topology.port(port).map_or(0, |port| port.mtu);
+            let asked = snmp::Asked {
+                snmp: &mut self.snmp,
+                store,
+                host: &host,
+                node_mtu: vnet_mtu.min(port_mtu),
+                vnet_mtu,
+                now,
+            };
+            services.add(PORT, Box::new(asked));
+        }
+        match router::answer(packet, &asked, &mut services) {
             Ok(reply) => {
                 self.slow.router_answered += 1;
                 let link = [link.source, link.destination];

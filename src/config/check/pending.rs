@@ -4,7 +4,7 @@
 
 use super::{At, Findings};
 use crate::config::Config;
-use crate::model::{Dhcp, Learn, Member, Router, Subnet, UnknownMac, Vnet};
+use crate::model::{Dhcp, Learn, Member, Subnet, UnknownMac, Vnet};
 
 pub(super) fn check(config: &Config, out: &mut Findings) {
     for (nth, one) in config.vnet.iter().enumerate() {
@@ -12,9 +12,6 @@ pub(super) fn check(config: &Config, out: &mut Findings) {
     }
     for (nth, one) in config.subnet.iter().enumerate() {
         subnet(At::nth("subnet", nth), one, out);
-    }
-    for (nth, one) in config.router.iter().enumerate() {
-        router(At::nth("router", nth), one, out);
     }
     for (nth, one) in config.member.iter().enumerate() {
         member(At::nth("member", nth), one, out);
@@ -42,11 +39,6 @@ pub fn vnet(at: At<'_>, vnet: &Vnet, out: &mut Findings) {
 pub fn subnet(at: At<'_>, subnet: &Subnet, out: &mut Findings) {
     let pool = subnet.dhcp.as_ref().and_then(|dhcp| dhcp.pool);
     refuse(at, &[("dhcp.pool", pool.is_some())], out);
-}
-
-/// One virtual router.
-pub fn router(at: At<'_>, router: &Router, out: &mut Findings) {
-    refuse(at, &[("snmp", router.snmp.is_some())], out);
 }
 
 /// One member of a group.

@@ -38,10 +38,6 @@ pub fn supported(change: &Change<'_>) -> Result<(), Error> {
             pending::subnet(At::only("subnet"), &set.subnet, &mut out);
             "subnet"
         }
-        Change::RouterSet(set) => {
-            pending::router(At::only("router"), &set.router, &mut out);
-            "router"
-        }
         Change::MemberSet(set) => {
             pending::member(At::only("member"), &set.member, &mut out);
             "member"
