@@ -198,9 +198,9 @@ class Routers(Case):
         self.assert_ping("a", PLACES["g"])
 
     def test_explain_names_the_routers(self):
-        text = self.r.cli("explain", "--from", "A", "--to", PLACES["g"])
+        text = self.r.cli("explain", "--from", "A", "--to", PLACES["g"]).stdout
         self.assertIn("by router r1, r2 (2 hops), to host S", text)
-        text = self.r.cli("explain", "--from", "A", "--to", "10.0.2.1")
+        text = self.r.cli("explain", "--from", "A", "--to", "10.0.2.1").stdout
         self.assertIn("for a router", text)
 
     def test_the_other_vnet_has_no_routers(self):
@@ -251,7 +251,7 @@ class ManyRoutes(Case):
         self.assertLess(took, 60.0)
         self.assertLess(one, 0.5)
         self.assert_ping("a", PLACES["g"])
-        text = self.r.cli("explain", "--from", "A", "--to", "176.1.134.5")
+        text = self.r.cli("explain", "--from", "A", "--to", "176.1.134.5").stdout
         self.assertIn("no_route", text, "r2 does not know it")
 
     def resident(self):
