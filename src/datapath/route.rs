@@ -54,10 +54,21 @@ pub fn follow(topology: &Topology, entry: u32, dst: Vaddr, ttl: u8) -> Route {
 pub fn follow_with(
     topology: &Topology,
     (entry, dst, ttl): (u32, Vaddr, u8),
+    passed_by: impl FnMut(&RouterRecord),
+) -> Route {
+    let router = topology.ifaces.get(entry as usize);
+    let router = router.map(|iface| iface.router);
+    from_router(topology, (router, entry), (dst, ttl), passed_by)
+}
+
+/// The same from a router that got the packet by some interface.
+pub(super) fn from_router(
+    topology: &Topology,
+    (router, entry): (Option<u32>, u32),
+    (dst, ttl): (Vaddr, u8),
     mut passed_by: impl FnMut(&RouterRecord),
 ) -> Route {
-    let mut at = entry;
-    let mut index = topology.ifaces.get(at as usize).map(|iface| iface.router);
+    let (mut at, mut index) = (entry, router);
     for hops in 0..MOST_HOPS {
         let router = index.and_then(|index| topology.routers.get(index as usize));
         let Some((router, leg)) = router.and_then(|router| Some((router, router.leg(dst)?))) else {

@@ -127,6 +127,13 @@ impl Lpm {
         find_all(tables.map(|table| &*table.root), addresses, asked, out);
     }
 
+    /// All prefixes, in no order.
+    pub fn prefixes(&self) -> Vec<Prefix4> {
+        let mut all = Vec::with_capacity(self.len);
+        self.root.list(Vaddr(0), 0, &mut all);
+        all
+    }
+
     /// Bytes on the heap; what clones share counts for each of them.
     pub fn bytes(&self) -> usize {
         self.root.bytes()

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use crate::wire::Vaddr;
 use crate::wire::address::Prefix4;
 
 const SLOTS: usize = 256;
@@ -73,6 +74,24 @@ impl Node {
         let which = self.child_of.as_ref()?[usize::from(slot)];
         let child = self.children.get(usize::from(which).wrapping_sub(1))?;
         Some(child)
+    }
+
+    /// Its prefixes and those below; `base` are the bits before its own.
+    pub(super) fn list(&self, base: Vaddr, level: u8, out: &mut Vec<Prefix4>) {
+        let shift = 24 - 8 * u32::from(level);
+        for (place, _) in &self.prefixes {
+            let first = span(*place).start as u32;
+            out.push(Prefix4 {
+                address: Vaddr(base.0 | first << shift),
+                len: 8 * level + place.ilog2() as u8,
+            });
+        }
+        for slot in 0..=u8::MAX {
+            if let Some(child) = self.child(slot) {
+                let base = Vaddr(base.0 | u32::from(slot) << shift);
+                child.list(base, level + 1, out);
+            }
+        }
     }
 
     fn child_mut(&mut self, slot: u8) -> Option<&mut Arc<Node>> {

@@ -21,6 +21,7 @@
 mod inbound;
 mod outbound;
 mod route;
+mod spans;
 mod tables;
 
 pub use inbound::inbound;
@@ -82,6 +83,7 @@ pub struct Scratch {
     /// What the IPv6 headers of packets begin with.
     firsts: [First; BURST],
     senders: [NodeIndex; BURST],
+    /// By which path, and [`ROUTED`].
     paths: [u8; BURST],
     /// Their places in the burst.
     at: [u8; BURST],
@@ -109,6 +111,9 @@ impl Default for Scratch {
         }
     }
 }
+
+/// Set beside the path of a packet that was given to its gateway.
+const ROUTED: u8 = 0x80;
 
 /// Is told when a burst has passed a stage, with the number of packets that
 /// came so far.

@@ -12,7 +12,7 @@ use super::super::topology::{PATHS, PortRecord};
 use super::super::trace::Stage;
 use super::super::{BURST, Context, Drop, Results};
 use super::tables::{Door, Hop, ROUTER, Receiver, Sender, Tables, Way};
-use super::{IPV4_FRONT, Meter, Rest, Scratch, route};
+use super::{IPV4_FRONT, Meter, ROUTED, Rest, Scratch, route};
 
 /// Where the IPv4 header begins, and what follows it.
 const L3: usize = ethernet::HEADER_LEN;
@@ -24,9 +24,8 @@ const GROWTH: usize = ipv6::HEADER_LEN - ipv4::HEADER_LEN;
 struct One {
     first: First,
     sender: NodeIndex,
+    /// And [`ROUTED`].
     path: u8,
-    /// Whether it was given to its gateway.
-    routed: bool,
 }
 
 /// Sends what is plain of a burst that came in by one port; returns the rest.
@@ -53,9 +52,9 @@ pub fn outbound<P: Packet, M: Meter>(
         metas,
         scratch,
     };
-    let (mut rest, n, routed) = widest(permit);
-    if routed != 0 {
-        route::follow(cx.topology, scratch, routed);
+    let (mut rest, n, paths) = widest(permit);
+    if paths & ROUTED != 0 {
+        route::follow(cx.topology, scratch, n);
     }
     meter.passed(Stage::Authorize, n);
     cx.mappings
@@ -94,7 +93,7 @@ pub fn outbound<P: Packet, M: Meter>(
 }
 
 /// Parse, classify and authorize. Returns what is not plain, how many are, and
-/// which of these are for a router, a bit each.
+/// the bits of all their paths.
 struct Permit<'a, P> {
     tables: &'a Tables,
     port: (&'a Door, &'a PortRecord),
@@ -104,16 +103,16 @@ struct Permit<'a, P> {
 }
 
 impl<P: Packet> Work for Permit<'_, P> {
-    type Done = (Rest, usize, u32);
+    type Done = (Rest, usize, u8);
 
     #[inline(always)]
-    fn run(self) -> (Rest, usize, u32) {
+    fn run(self) -> (Rest, usize, u8) {
         let scratch = self.scratch;
         let len = self.packets.len().min(self.metas.len()).min(BURST);
         let (packets, metas) = (&self.packets[..len], &self.metas[..len]);
         let mut rest = Rest::default();
         let mut n = 0;
-        let mut routed = 0;
+        let mut paths = 0;
         for i in 0..len {
             match examine(self.tables, self.port, &packets[i], &metas[i]) {
                 Some((key, one)) => {
@@ -122,14 +121,14 @@ impl<P: Packet> Work for Permit<'_, P> {
                     scratch.firsts[k] = one.first;
                     scratch.senders[k] = one.sender;
                     scratch.paths[k] = one.path;
-                    routed |= u32::from(one.routed) << k;
+                    paths |= one.path;
                     scratch.at[k] = i as u8;
                     n += 1;
                 }
                 None => rest.add(i),
             }
         }
-        (rest, n, routed)
+        (rest, n, paths)
     }
 }
 
@@ -154,15 +153,13 @@ fn examine<P: Packet>(
         raw(L3 + ipv4::field::SOURCE),
         raw(L3 + ipv4::field::DESTINATION),
     );
-    // The MAC of a neighbour ends with its address, and so does the gateway's,
-    // for all who are no neighbours. No group is anybody's.
-    let routed = frame[0] & ROUTER == 0;
-    let to = if routed { sender.gateway } else { dst };
-    let theirs = sender.form.is_of(chunk(frame, 0))
-        && raw(2) == to
-        && src == sender.source
-        && (dst & sender.mask == sender.net) != routed
-        && frame[L3 + ipv4::field::DESTINATION] >> 4 != 0xe;
+    // The MAC of a neighbour ends with its address. No group is anybody's.
+    let near =
+        sender.form.is_of(chunk(frame, 0)) && raw(2) == dst && dst & sender.mask == sender.net;
+    if !near && !is_for_gateway(sender, frame, dst) {
+        return None;
+    }
+    let theirs = src == sender.source && frame[L3 + ipv4::field::DESTINATION] >> 4 != 0xe;
     let (ab, cd) = (be64(frame, L3), be64(frame, L3 + 8));
     // Neither a fragment nor TTL 0.
     let whole = ab & 0x3fff == 0 && cd >> 56 != 0;
@@ -183,11 +180,22 @@ fn examine<P: Packet>(
     let one = One {
         first: sender.header.first([ab, cd], flow::entropy(flow)),
         sender: node,
-        path: (flow as usize % PATHS) as u8,
-        routed,
+        path: (flow as usize % PATHS) as u8 | if near { 0 } else { ROUTED },
     };
     let key = sender.own & !u64::from(u32::MAX) | u64::from(u32::from_be(dst));
     Some((Key::from_number(key), one))
+}
+
+/// Whether a frame is for the sender's gateway, and its packet for nobody whom
+/// the sender could reach by itself.
+#[inline(always)]
+fn is_for_gateway(sender: &Sender, frame: &[u8; IPV4_FRONT], dst: u32) -> bool {
+    let mut front: [u8; 16] = chunk(frame, 0);
+    // As if for a neighbour.
+    front[0] ^= ROUTER;
+    sender.form.is_of(front)
+        && u32::from_ne_bytes(chunk(frame, 2)) == sender.gateway
+        && dst & sender.mask != sender.net
 }
 
 /// The sender behind a port of several.
@@ -349,7 +357,9 @@ impl<P: Packet> Work for Links<'_, P> {
             let receiver = tables.receivers.get(node.index());
             let sent = match (receiver, self.packets.get_mut(i)) {
                 (Some(receiver), Some(packet)) if node != scratch.senders[k] => {
-                    to_neighbor(packet, receiver, scratch.keys[k], scratch.firsts[k])
+                    let routed = scratch.paths[k] & ROUTED != 0;
+                    let what = (scratch.keys[k], scratch.firsts[k], routed);
+                    to_neighbor(packet, receiver, what)
                 }
                 _ => None,
             };
@@ -367,8 +377,7 @@ impl<P: Packet> Work for Links<'_, P> {
 fn to_neighbor<P: Packet>(
     packet: &mut P,
     receiver: &Receiver,
-    key: Key,
-    first: First,
+    (key, first, routed): (Key, First, bool),
 ) -> Option<u16> {
     if receiver.key != key.number() || first.payload_len() > receiver.room {
         return None;
@@ -377,10 +386,11 @@ fn to_neighbor<P: Packet>(
     let frame = packet.reshape(0, len).ok()?;
     let front = frame.first_chunk_mut::<L4>()?;
     let source = Vaddr(be32(front, L3 + ipv4::field::SOURCE));
-    *front.first_chunk_mut()? = receiver.link(source);
-    // Behind a router.
-    if front[L3 + ipv4::field::TTL] != first.ttl() {
+    if routed {
+        *front.first_chunk_mut()? = receiver.link(source);
         ipv4::set_ttl(front[L3..].first_chunk_mut()?, first.ttl());
+    } else {
+        *front.first_chunk_mut()? = receiver.link_of_neighbor(source);
     }
     Some(receiver.port)
 }

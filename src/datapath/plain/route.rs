@@ -1,7 +1,8 @@
 //! Plain packets that were given to their gateway.
 //!
-//! The routes of a burst are looked up together, once for each router of the
-//! longest chain. Only what goes on to a node of a connected subnet stays
+//! Of most routers it is known where addresses begin and end that it passes on,
+//! and how many others do after it ([`spans`](super::spans)). The routes of all
+//! others are looked up together, once for each router of the longest chain. Only what goes on to a node of a connected subnet stays
 //! plain; what ends at a router, or goes by a node that routes, is left to the
 //! walk, by a key that nobody has.
 
@@ -14,23 +15,67 @@ use super::super::BURST;
 use super::super::route::MOST_HOPS;
 use super::super::segments::{Leg, RouterRecord};
 use super::super::topology::Snapshot;
-use super::Scratch;
+use super::{ROUTED, Scratch};
 
 const _: () = assert!(BURST == lpm::BURST);
 
 /// No table has it.
 const NOBODY: Key = Key::new(0, 0);
 
-/// Spends the TTL of the packets whose bit is set.
+/// Spends the TTL of those of `n` packets that were given to a router.
 #[inline(never)]
-pub(super) fn follow(topology: &Snapshot, scratch: &mut Scratch, routed: u32) {
-    widest(Follow {
+pub(super) fn follow(topology: &Snapshot, scratch: &mut Scratch, n: usize) {
+    let routed = widest(Spend {
         topology,
         scratch,
-        routed,
+        n,
     });
+    if routed != 0 {
+        widest(Follow {
+            topology,
+            scratch,
+            routed,
+        });
+    }
 }
 
+/// By what was made ready of routers with few routes. Returns the others'
+/// packets, a bit each.
+struct Spend<'a> {
+    topology: &'a Snapshot,
+    scratch: &'a mut Scratch,
+    n: usize,
+}
+
+impl Work for Spend<'_> {
+    type Done = u32;
+
+    #[inline(always)]
+    fn run(self) -> u32 {
+        let (tables, scratch) = (self.topology.plain(), self.scratch);
+        let mut others = 0;
+        for k in 0..self.n.min(BURST) {
+            if scratch.paths[k] & ROUTED == 0 {
+                continue;
+            }
+            let sender = tables.senders.get(scratch.senders[k].index());
+            let spans = sender.and_then(|sender| tables.spans.get(sender.router as usize));
+            let hops = spans.and_then(|spans| spans.hops(scratch.keys[k].vaddr()));
+            match hops {
+                Some(hops) => {
+                    let first = scratch.firsts[k];
+                    let goes_on = hops != 0 && first.ttl() > hops;
+                    scratch.firsts[k] = first.spent(hops);
+                    scratch.keys[k] = if goes_on { scratch.keys[k] } else { NOBODY };
+                }
+                None => others |= 1 << k,
+            }
+        }
+        others
+    }
+}
+
+/// By the routes themselves.
 struct Follow<'a> {
     topology: &'a Snapshot,
     scratch: &'a mut Scratch,

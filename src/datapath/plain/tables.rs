@@ -17,6 +17,7 @@ use super::super::segments::{IfaceRecord, NONE, Segment};
 use super::super::topology::{
     self, HostRecord, NodeRecord, PATHS, PortNodes, PortRecord, Topology, VnetRecord,
 };
+use super::spans::Spans;
 
 /// By the numbers that the topology gives ports, nodes, hosts and next hops.
 #[derive(Debug, Default)]
@@ -26,6 +27,8 @@ pub struct Tables {
     pub(super) receivers: Vec<Receiver>,
     pub(super) ways: Vec<Way>,
     pub(super) hops: Vec<Option<Hop>>,
+    /// By the numbers of routers.
+    pub(super) spans: Vec<Spans>,
     pub(super) own: Own,
 }
 
@@ -58,6 +61,9 @@ impl Tables {
                 .map(|host| Way::of(host, &topology.hops))
                 .collect(),
             hops: topology.hops.iter().map(Hop::of).collect(),
+            spans: (0..topology.routers.len() as u32)
+                .map(|router| Spans::of(topology, router))
+                .collect(),
             own: Own::of(topology),
         }
     }
@@ -190,7 +196,7 @@ fn front(node: &NodeRecord, mac: Mac) -> Form16 {
     let g = given;
     Form16::new(
         [to, also, 0, 0, 0, 0, a, b, c, d, e, f, 0x08, 0x00, 0x45, 0],
-        [!ROUTER, 255, 0, 0, 0, 0, g, g, g, g, g, g, 255, 255, 255, 0],
+        [255, 255, 0, 0, 0, 0, g, g, g, g, g, g, 255, 255, 255, 0],
     )
 }
 
@@ -277,7 +283,13 @@ impl Receiver {
 }
 
 impl Receiver {
-    /// The link header of what it gets from `source`.
+    /// The link header of what it gets from `source`, a neighbour.
+    #[inline(always)]
+    pub(super) fn link_of_neighbor(&self, source: Vaddr) -> [u8; ethernet::HEADER_LEN] {
+        self.link_from(self.family, source.0)
+    }
+
+    /// The link header of what it gets from `source`, wherever that is.
     #[inline(always)]
     pub(super) fn link(&self, source: Vaddr) -> [u8; ethernet::HEADER_LEN] {
         let near = u64::from(source.0 ^ self.key as u32) >> self.shift == 0;
@@ -285,6 +297,11 @@ impl Receiver {
             true => (self.family, source.0),
             false => (self.family ^ u16::from(ROUTER) << 8, self.gateway),
         };
+        self.link_from(family, address)
+    }
+
+    #[inline(always)]
+    fn link_from(&self, family: u16, address: u32) -> [u8; ethernet::HEADER_LEN] {
         let from = u64::from(family) << 48 | u64::from(address) << 16;
         let last = from | u64::from(ethernet::ethertype::IPV4);
         let mut link = [0; ethernet::HEADER_LEN];

@@ -1,0 +1,121 @@
+//! What becomes of all addresses at a router, and at those behind it: where
+//! the answer changes, and how many routers pass packets on.
+//!
+//! A tenant's router has a few subnets and routes. To find an address among so
+//! few beginnings is to compare it with all of them at once, in a cache line
+//! or two; to follow it through the tables of a chain of routers takes several
+//! times as long. Routers with more than fit keep to their tables.
+
+use crate::wire::Vaddr;
+
+use super::super::route::{self, End};
+use super::super::segments::{Leg, NONE};
+use super::super::topology::Topology;
+
+/// Answers that fit, and one for the last address of all.
+const MOST: usize = 32;
+/// Prefixes of a chain of routers that are looked at.
+const PREFIXES: usize = 96;
+
+/// Of one router.
+#[derive(Debug)]
+#[repr(align(64))]
+pub(super) struct Spans {
+    /// Where each span begins; the first at zero, and none begins at the last
+    /// address there is, which stands for those that there are not.
+    firsts: [u32; MOST],
+    /// Routers that pass packets for a span on, to a node that is in one of
+    /// their subnets; 0 if packets go elsewhere.
+    hops: [u8; MOST],
+    known: bool,
+}
+
+impl Spans {
+    const UNKNOWN: Spans = Spans {
+        firsts: [u32::MAX; MOST],
+        hops: [0; MOST],
+        known: false,
+    };
+
+    pub(super) fn of(topology: &Topology, router: u32) -> Spans {
+        let mut spans = Spans::UNKNOWN;
+        let Some(borders) = borders(topology, router) else {
+            return spans;
+        };
+        let mut len = 0;
+        let mut last = None;
+        for first in borders {
+            let hops = hops_to(topology, router, Vaddr(first));
+            if last == Some(hops) {
+                continue;
+            }
+            if len == MOST - 1 || first == u32::MAX {
+                // The last address of all is nobody's, so it may be left out.
+                if first == u32::MAX && hops == 0 {
+                    continue;
+                }
+                return Spans::UNKNOWN;
+            }
+            (spans.firsts[len], spans.hops[len]) = (first, hops);
+            last = Some(hops);
+            len += 1;
+        }
+        spans.known = true;
+        spans
+    }
+
+    /// Routers that pass packets for an address on; `None` if that is not known
+    /// here.
+    #[inline(always)]
+    pub(super) fn hops(&self, address: u32) -> Option<u8> {
+        if !self.known {
+            return None;
+        }
+        let begun: u32 = self
+            .firsts
+            .iter()
+            .map(|first| u32::from(*first <= address))
+            .sum();
+        Some(self.hops[(begun as usize).wrapping_sub(1) % MOST])
+    }
+}
+
+/// The first address of each range in which a router and all behind it have one
+/// answer; `None` if that are too many to ask for.
+fn borders(topology: &Topology, router: u32) -> Option<Vec<u32>> {
+    let mut routers = vec![router];
+    let mut borders = vec![0];
+    let mut at = 0;
+    while let Some(&router) = routers.get(at) {
+        at += 1;
+        let router = topology.routers.get(router as usize)?;
+        if router.routes.len() > PREFIXES || borders.len() > 2 * PREFIXES {
+            return None;
+        }
+        for prefix in router.routes.prefixes() {
+            let size = 1u64 << (32 - prefix.len);
+            let behind = u64::from(prefix.address.0) + size;
+            borders.push(prefix.address.0);
+            borders.extend(u32::try_from(behind).ok());
+        }
+        for leg in router.legs.iter() {
+            if let Leg::Next { router, .. } = leg
+                && !routers.contains(router)
+            {
+                routers.push(*router);
+            }
+        }
+    }
+    borders.sort_unstable();
+    borders.dedup();
+    Some(borders)
+}
+
+fn hops_to(topology: &Topology, router: u32, address: Vaddr) -> u8 {
+    let from = (Some(router), NONE);
+    let route = route::from_router(topology, from, (address, u8::MAX), |_| ());
+    match route.end {
+        End::Connected => route.hops,
+        _ => 0,
+    }
+}
