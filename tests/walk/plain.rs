@@ -36,6 +36,12 @@ struct World {
     segments: Segments,
 }
 
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum Routes {
+    Few,
+    Many,
+}
+
 /// How Z is divided.
 #[derive(Clone, Copy, PartialEq, Debug)]
 enum Segments {
@@ -43,8 +49,9 @@ enum Segments {
     Flat,
     /// A subnet without a router.
     Alone,
-    /// A and E in one subnet, C and G in others, behind so many routers.
-    Routed(usize),
+    /// A and E in one subnet, C and G in others, behind so many routers; with
+    /// many routes, or with few.
+    Routed(usize, Routes),
 }
 
 fn worlds() -> impl Strategy<Value = World> {
@@ -60,9 +67,10 @@ fn worlds() -> impl Strategy<Value = World> {
         select(vec![
             Segments::Flat,
             Segments::Alone,
-            Segments::Routed(1),
-            Segments::Routed(1),
-            Segments::Routed(2),
+            Segments::Routed(1, Routes::Few),
+            Segments::Routed(1, Routes::Many),
+            Segments::Routed(2, Routes::Few),
+            Segments::Routed(2, Routes::Many),
         ]),
     );
     (layout, mode, dscp, expires, rest).prop_map(
@@ -154,23 +162,28 @@ impl World {
                 install(topology, 0, &[("10.0.0.0/27", "")], &[]);
                 return;
             }
-            Segments::Routed(_) => {}
+            Segments::Routed(..) => {}
         }
         for node in topology.nodes.iter_mut().filter(|node| node.vni == Z) {
             node.vaddr = self.place(node.vaddr);
         }
-        let routes = vec![
+        // Each two of them with something else in between.
+        let many: Vec<_> = (0..100).map(|i| format!("10.9.{}.0/24", 2 * i)).collect();
+        let many = many.iter().map(|range| (range.as_str(), "blackhole"));
+        let crowded = matches!(self.segments, Segments::Routed(_, Routes::Many));
+        let mut routes = vec![
             ("10.0.0.40/30", "blackhole"),
             ("192.0.2.0/24", "prohibit"),
             ("10.0.0.64/26", "via 10.0.0.6"),
         ];
+        routes.extend(many.filter(|_| crowded));
         let r1 = |last: &str| Router {
             name: "r1",
             addresses: vec![address("10.0.0.1"), address(last)],
             routes: routes.clone(),
         };
         match self.segments {
-            Segments::Routed(2) => {
+            Segments::Routed(2, _) => {
                 let mut first = r1("10.0.0.49");
                 first.routes.push(("10.0.0.32/28", "via 10.0.0.50"));
                 let second = Router {
@@ -187,8 +200,8 @@ impl World {
     /// Where a node of Z is.
     fn place(&self, vaddr: Vaddr) -> Vaddr {
         match (self.segments, vaddr) {
-            (Segments::Routed(_), C) => Vaddr(0x0a00_0025),
-            (Segments::Routed(_), G) => Vaddr(0x0a00_0023),
+            (Segments::Routed(..), C) => Vaddr(0x0a00_0025),
+            (Segments::Routed(..), G) => Vaddr(0x0a00_0023),
             _ => vaddr,
         }
     }
@@ -313,7 +326,7 @@ impl Sent {
             _ => [0x0a00_0021, 0x0a00_0001],
         };
         let router = |address| virtual_mac::of(virtual_mac::Kind::Router, vni, Vaddr(address));
-        let routed = matches!(world.segments, Segments::Routed(_)) && vni == Z;
+        let routed = matches!(world.segments, Segments::Routed(..)) && vni == Z;
         let elsewhere = ip.src.0 >> 4 != ip.dst.0 >> 4;
         let to = match self.to {
             To::Right if routed && elsewhere => router(gateways[0]),
@@ -543,7 +556,8 @@ proptest! {
 /// Packets that cross routers take it as well, and those that end there do not.
 #[test]
 fn packets_through_routers_are_plain() {
-    for routers in [1, 2] {
+    let worlds = [1, 2].map(|routers| [(routers, Routes::Few), (routers, Routes::Many)]);
+    for (routers, routes) in worlds.into_iter().flatten() {
         let world = World {
             layout: Layout::P72,
             mode: Mode::Siit,
@@ -553,7 +567,7 @@ fn packets_through_routers_are_plain() {
             tagged_hop: false,
             mtu: 1500,
             own_ranges: 1,
-            segments: Segments::Routed(routers),
+            segments: Segments::Routed(routers, routes),
         };
         let sent = |dst, ttl| {
             let sent = Sent {
