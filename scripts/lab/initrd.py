@@ -166,6 +166,9 @@ def make(path, programs=(), files=()):
         tree.copy(os.path.join(KERNEL, f"{name}.ko"), f"modules/{name}.ko")
     tree.file("modules/order", " ".join(there).encode())
     tree.file("etc/udhcpc.script", UDHCPC.encode(), 0o755)
+    # For programs that ask who they are, or become somebody less.
+    tree.file("etc/passwd", b"root:x:0:0::/:/bin/sh\n")
+    tree.file("etc/group", b"root:x:0:\n")
     tree.file("block", block())
     for name in (*PROGRAMS, *programs):
         tree.program(name)

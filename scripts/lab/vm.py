@@ -41,9 +41,10 @@ class Vm:
 
     def command(self):
         peer = "server=on,wait=off" if self.listens else "reconnect=1"
+        mq = "on" if self.queues > 1 else "off"
         # Without MSI-X: QEMU 7.2 has no table of vectors for vhost unless KVM
         # has one for it, and ends itself when a driver asks for vectors.
-        card = f"virtio-net-pci,netdev=n0,mac={self.mac},romfile=,mq=on,vectors=0"
+        card = f"virtio-net-pci,netdev=n0,mac={self.mac},romfile=,mq={mq},vectors=0"
         return [
             *(QEMU, "-name", f"weft-{self.name}", "-nodefaults", "-no-user-config"),
             *("-display", "none", "-machine", "q35,accel=tcg,memory-backend=m0"),
