@@ -425,11 +425,11 @@ fn yes() -> bool {
     true
 }
 
-fn default_descriptors() -> u16 {
+pub(crate) fn default_descriptors() -> u16 {
     1024
 }
 
-fn default_mtu() -> u16 {
+pub(crate) fn default_mtu() -> u16 {
     1500
 }
 

@@ -18,6 +18,7 @@ use super::dpdk_devices::Interface;
 mod offload;
 
 const AF_PACKET: &str = "net_af_packet";
+const VHOST: &str = "net_vhost";
 
 /// Drivers whose queues come in pairs: a transmit queue without a receive
 /// queue beside it would be given packets that nobody fetches.
@@ -25,7 +26,7 @@ const PAIRED: [&str; 6] = [
     AF_PACKET,
     "net_af_xdp",
     "net_tap",
-    "net_vhost",
+    VHOST,
     "net_virtio_user",
     "net_memif",
 ];
@@ -139,11 +140,12 @@ pub(super) fn open(
     let rx_queues = wanted
         .queues
         .unwrap_or_else(|| config.queues(wanted).min(info.max_rx_queues));
-    let paired = PAIRED.contains(&info.driver.as_str());
-    let tx_most = if paired {
-        rx_queues
-    } else {
-        info.max_tx_queues
+    let tx_most = match info.driver.as_str() {
+        // A guest may use fewer queues than it was given, and nothing sent to
+        // the others arrives. It always uses the first.
+        VHOST if wanted.role == Role::Node => 1,
+        driver if PAIRED.contains(&driver) => rx_queues,
+        _ => info.max_tx_queues,
     };
     let tx_queues = config.workers().min(tx_most).max(1);
     if let Some(mac) = wanted.mac {

@@ -38,6 +38,7 @@ mod outsider;
 mod pages;
 mod pcapng;
 mod policy;
+mod port;
 mod relay;
 mod run;
 mod segment;
@@ -116,7 +117,7 @@ enum Command {
     #[command(subcommand)]
     Lease(lease::Lease),
     #[command(subcommand)]
-    Port(status::Port),
+    Port(port::Port),
     Events(events::Events),
     Explain(explain::Explain),
     Trace(trace::Trace),

@@ -1,14 +1,14 @@
-//! `weft status` and `weft port`: what runs.
+//! `weft status`: what runs.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
 
-use clap::{Args, Subcommand};
+use clap::Args;
 
 use super::failure::Failure;
-use super::output::{Context, duration, word};
-use super::table::{Table, number, text};
-use crate::control::proto::{PortList, StatusGet, StatusReport};
+use super::output::{Context, duration};
+use super::table::{Table, text};
+use crate::control::proto::{StatusGet, StatusReport};
 
 /// Show what runs: objects, clients, journal, data path.
 #[derive(Debug, Args)]
@@ -72,75 +72,6 @@ fn bytes(n: u64) -> String {
         0..10_240 => format!("{n} B"),
         10_240..10_485_760 => format!("{} KiB", n >> 10),
         _ => format!("{} MiB", n >> 20),
-    }
-}
-
-/// Ports as they run.
-#[derive(Debug, Subcommand)]
-pub(super) enum Port {
-    /// List ports with link state and traffic.
-    #[command(after_help = "Method: port.list")]
-    List {
-        /// The devices' own counters too.
-        #[arg(long)]
-        counters: bool,
-    },
-}
-
-impl Port {
-    pub(super) fn run(self, context: &mut Context) -> Result<(), Failure> {
-        let Port::List { counters } = self;
-        let reply = context.call(&PortList {})?;
-        let mut table = Table::new([
-            text("NAME"),
-            text("ROLE"),
-            text("LINK"),
-            number("MBIT/S"),
-            text("MAC"),
-            number("MTU"),
-            number("RXQ"),
-            number("TXQ"),
-            text("OFFLOADS"),
-            text("DRIVER"),
-            text("DEVICE"),
-            text("ADDRESSES"),
-        ]);
-        let mut values = Table::new([text("PORT"), text("COUNTER"), number("VALUE")]);
-        for port in reply.ports {
-            if context.json {
-                context.json(&port)?;
-                continue;
-            }
-            for (name, value) in &port.counters {
-                values.row([&port.name, name, &value.to_string()]);
-            }
-            table.row([
-                port.name,
-                word(&port.role),
-                if port.up { "up" } else { "down" }.to_owned(),
-                match port.speed {
-                    0 => String::new(),
-                    speed => speed.to_string(),
-                },
-                port.mac.to_string(),
-                port.mtu.to_string(),
-                port.rx_queues.to_string(),
-                port.tx_queues.to_string(),
-                port.offloads.join(","),
-                port.driver,
-                port.device,
-                port.addresses.join(","),
-            ]);
-        }
-        match (context.json, counters) {
-            (true, _) => Ok(()),
-            (false, false) => table.write(context),
-            (false, true) => {
-                table.write(context)?;
-                context.line("")?;
-                values.write(context)
-            }
-        }
     }
 }
 

@@ -18,7 +18,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::model::{
-    Binding, Eam, Host, Mapping, Member, Origin, Outsider, Route, Router, Subnet, Vnet, Vroute,
+    Binding, Eam, Host, Mapping, Member, Origin, Outsider, Port, Route, Router, Subnet, Vnet,
+    Vroute,
 };
 use crate::wire::address::Prefix4;
 
@@ -302,6 +303,20 @@ pub struct LogSet {
     pub filter: String,
 }
 
+/// Opens a port of nodes. It is the file's that lists ports: at the next start
+/// there are those.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PortSet {
+    pub port: Port,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PortRemove {
+    pub name: String,
+}
+
 /// A request type: it knows its method and its reply.
 pub trait Request: Serialize {
     const METHOD: Method;
@@ -387,6 +402,8 @@ methods! {
     MemberRemove -> Applied, "member.remove", ReadWrite, "Removes a host that heard a group.";
     MemberList -> Page<Held<Member>>, "member.list", ReadOnly, "Lists hosts that hear groups, of one vnet or all.";
     LeaseList -> Page<Lease>, "lease.list", ReadOnly, "Lists addresses that nodes have by DHCP, of one vnet or all.";
+    PortSet -> Applied, "port.set", ReadWrite, "Opens a port of nodes, until it is removed or the appliance ends.";
+    PortRemove -> Applied, "port.remove", ReadWrite, "Closes a port of nodes that no binding names.";
     PortList -> Ports, "port.list", ReadOnly, "Lists ports as they run.";
     StatsGet -> StatsReport, "stats.get", ReadOnly, "Shows every counter with its help, in total and by worker.";
     StatsCycles -> CyclesReport, "stats.cycles", ReadOnly, "Shows where the workers' cycles go, how large their bursts are, and how full tables and rings.";

@@ -240,6 +240,87 @@ fn a_port_in_use_stays_and_a_broken_one_changes_nothing() {
     assert_eq!(calls(&rig), [""; 0]);
 }
 
+#[track_caller]
+fn refusal(answer: Result<Applied, ClientError>) -> Error {
+    match answer {
+        Err(ClientError::Refused(error)) => error,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn port(value: Value) -> PortSet {
+    serde_json::from_value(json!({ "port": value })).unwrap()
+}
+
+#[test]
+fn one_port_of_nodes_comes_and_goes() {
+    let (rig, mut client) = running();
+    let new = port(json!({"name": "new", "device": "net_null7", "role": "node"}));
+    assert_eq!(client.call(&new).unwrap().applied, 1);
+    let made = calls(&rig);
+    assert_eq!(made[0], "open new");
+    assert!(made[1].starts_with("topology"), "{made:?}");
+    assert_eq!(client.call(&new).unwrap().unchanged, 1);
+    assert_eq!(calls(&rig), [""; 0]);
+    assert!(dump(&mut client).0.toml.contains("net_null7"));
+    // A node on it holds it.
+    let node = json!({"name": "N", "vnet": "Z", "address": "10.0.0.9", "port": "new"});
+    let set = serde_json::from_value::<BindingSet>(json!({"binding": node})).unwrap();
+    client.call(&set).unwrap();
+    let remove = |name: &str| PortRemove { name: name.into() };
+    let error = refusal(client.call(&remove("new")));
+    assert_eq!(error.message, "port new is used by binding N");
+    let gone = serde_json::from_value::<BindingRemove>(json!({"name": "N"})).unwrap();
+    client.call(&gone).unwrap();
+    calls(&rig);
+    client.call(&remove("new")).unwrap();
+    let made = calls(&rig);
+    assert!(made[0].starts_with("topology"), "{made:?}");
+    assert_eq!(made.last().unwrap(), "close new");
+    let error = refusal(client.call(&remove("new")));
+    assert_eq!(error.message, "there is no port new");
+}
+
+#[test]
+fn a_port_that_does_not_fit_changes_nothing() {
+    let (rig, mut client) = running();
+    for (value, field) in [
+        (
+            json!({"name": "up9", "device": "net_null7", "role": "uplink"}),
+            "port.role",
+        ),
+        (
+            json!({"name": "new", "device": "net_null7", "role": "node", "queues": 60}),
+            "port.queues",
+        ),
+        (
+            json!({"name": "new", "device": "net_vhost7,iface=/v,queues=2", "role": "node"}),
+            "port.queues",
+        ),
+        (
+            json!({"name": "new", "device": "", "role": "node"}),
+            "port.device",
+        ),
+    ] {
+        let error = refusal(client.call(&port(value)));
+        assert_eq!(error.data.unwrap_or_default().field, field);
+    }
+    let new = port(json!({"name": "new", "device": "net_null7", "role": "node"}));
+    rig.plant.0.lock().unwrap().refuse_ports = true;
+    assert_eq!(refusal(client.call(&new)).message, "no such device");
+    rig.plant.0.lock().unwrap().refuse_ports = false;
+    rig.plant.0.lock().unwrap().refuse_topology = true;
+    refusal(client.call(&new));
+    rig.plant.0.lock().unwrap().refuse_topology = false;
+    assert_eq!(calls(&rig).last().unwrap(), "close new");
+    assert!(!dump(&mut client).0.toml.contains("net_null7"));
+    client.call(&new).unwrap();
+    // An open port does not change.
+    let other = port(json!({"name": "new", "device": "net_null8", "role": "node"}));
+    let error = refusal(client.call(&other));
+    assert_eq!(error.data.unwrap_or_default().field, "port.name");
+}
+
 #[test]
 fn what_needs_a_restart_is_refused_all_of_it_by_name() {
     let (rig, mut client) = running();

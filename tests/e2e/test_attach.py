@@ -1,5 +1,5 @@
 """How nodes are attached: bare hosts behind one port, by VLAN and by source
-MAC; the driver af_xdp."""
+MAC; ports that come and go one by one; the driver af_xdp."""
 
 import os
 import select
@@ -10,6 +10,7 @@ import unittest
 
 from case import Case
 from lab import net, plan
+from traffic import Paced
 from world import Plan, World
 
 # Bare hosts behind one wire: short name, VLAN, address. Who has no VLAN is told
@@ -163,6 +164,52 @@ class Trunk(Case):
             self.net.ip("m2", "link", "set", "weft-m2", "address", mac)
             self.net.ip("m2", "neigh", "flush", "dev", "weft-m2")
         self.assert_ping("m2", "10.0.0.3")
+
+
+class OneByOne(Case):
+    """A port comes and goes while others are in use."""
+
+    def test_a_port_comes_and_goes(self):
+        self.net.add("new")
+        self.net.link("new", "weft-new", "r", "weft-r-new")
+        self.net.give("r", "weft-r-new")
+        self.net.address("new", "weft-new", "10.0.0.9/24")
+        self.s.cli("mapping", "add", "10.0.0.9", "--vnet", "Z", "--host", "R")
+        paced = Paced(self.net, "a", "g", "10.0.0.3", rate=500).start()
+        try:
+            for _ in range(3):
+                self.r.cli("port", "add", "new", "net_af_packet14,iface=weft-r-new")
+                bind = ("--vnet", "Z", "--address", "10.0.0.9", "--port", "new")
+                self.r.cli("binding", "add", "N", *bind)
+                self.assert_ping("new", "10.0.0.3", 5)
+                self.assertEqual(self.r.cli("port", "remove", "new", check=False).returncode, 1)
+                self.r.cli("binding", "remove", "N")
+                self.r.cli("port", "remove", "new")
+                self.assertNotIn("new", [port["name"] for port in self.r.jsons("port", "list")])
+                # A device that closes is gone a moment later.
+                self.assertTrue(net.eventually(self.closed, 10.0))
+        finally:
+            paced.stop()
+        self.assertEqual(paced.lost, 0, f"of {paced.sent}")
+
+    def closed(self):
+        with open(f"/proc/{self.r.process.pid}/net/packet", encoding="ascii") as file:
+            index = self.net.exec("r", "cat", "/sys/class/net/weft-r-new/ifindex").strip()
+            return not any(line.split()[4] == index for line in list(file)[1:])
+
+    def test_what_does_not_fit_is_refused_by_name(self):
+        for arguments, said in (
+            (("up9", "net_af_packet13,iface=nobody"), "nobody"),
+            (("a", "net_af_packet13,iface=weft-r-new"), "there is another port a"),
+            (("b", "net_af_packet8,iface=weft-r-b"), "net_af_packet8"),
+            (("q", "net_vhost13,iface=/tmp/q.sock,queues=2"), "queues"),
+        ):
+            with self.subTest(arguments=arguments):
+                done = self.r.cli("port", "add", *arguments, check=False)
+                self.assertEqual(done.returncode, 1)
+                self.assertIn(said, done.stderr)
+        self.assertIn("is not of role", self.r.cli("port", "remove", "up0", check=False).stderr)
+        self.assert_ping("a", "10.0.0.3")
 
 
 class XdpWorld(World):

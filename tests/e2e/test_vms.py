@@ -127,6 +127,17 @@ class Vms(Case):
             self.assertEqual({frame[22 + 9 : 22 + 12].hex() for frame in seen}, {vni})
             self.assertEqual({frame[38 + 9 : 38 + 12].hex() for frame in seen}, {vni})
 
+    def test_a_guest_with_two_queues_may_use_one(self):
+        guest = self.vms["c"]
+        self.assertIn("rx-1", guest.run("ls /sys/class/net/eth0/queues"))
+        for queues in (1, 2):
+            with self.subTest(queues=queues):
+                guest.run(f"/usr/bin/ethtool -L eth0 combined {queues}")
+                self.assert_pings("c", "a", 10)
+                self.assert_pings("g", "c", 10)
+                self.assert_stream("c", "g", 4)
+                self.assert_stream("g", "c", 4)
+
     def test_a_guest_boots_again(self):
         self.vms["a"].reboot()
         self.world.settle("a")

@@ -117,6 +117,7 @@ pub fn port(at: At<'_>, port: &Port, objects: &impl Objects, out: &mut Findings)
         Role::Uplink | Role::Relay4 | Role::Relay6 => site.workers,
         Role::Node | Role::Exception => 1,
     });
+    vhost_queues(at, port, queues, out);
     if port.rss_key.is_some() && queues == 1 {
         out.hinted(
             at.key("rss_key"),
@@ -148,6 +149,28 @@ pub fn port(at: At<'_>, port: &Port, objects: &impl Objects, out: &mut Findings)
             for_uplinks(at, port, out);
             one_worker(at, port, site.workers, out);
         }
+    }
+}
+
+/// A guest is told how many queues the device has and uses them all; what it
+/// sends by one that no worker polls would be lost without a word.
+fn vhost_queues(at: At<'_>, port: &Port, polled: u16, out: &mut Findings) {
+    let driver = port
+        .device
+        .trim_start_matches("eth_")
+        .trim_start_matches("net_");
+    if !driver.starts_with("vhost") {
+        return;
+    }
+    let offered = device::argument(&port.device, "queues").and_then(|text| text.parse().ok());
+    if let Some(offered) = offered.filter(|offered: &u16| *offered > polled) {
+        out.hinted(
+            at.key("queues"),
+            format!("the device offers {offered} queues, and {polled} would be polled"),
+            format!(
+                "set `queues = {offered}`, which takes as many workers, or `queues={polled}` in the device"
+            ),
+        );
     }
 }
 

@@ -64,6 +64,14 @@ impl Server {
             Method::MemberList => {
                 result::<MemberList>(&store.list_members(&params(raw)?, page, now))
             }
+            Method::PortSet => {
+                let ask: PortSet = params(raw)?;
+                result::<PortSet>(&self.port_set(ask.port, origin, store, plant, now)?)
+            }
+            Method::PortRemove => {
+                let ask: PortRemove = params(raw)?;
+                result::<PortRemove>(&self.port_remove(&ask.name, origin, store, plant, now)?)
+            }
             Method::NeighborList => {
                 let NeighborList {} = params(raw)?;
                 result::<NeighborList>(&Neighbors {
