@@ -141,7 +141,7 @@ mod tests {
             for flags in [tcp::flag::SYN, tcp::flag::SYN | tcp::flag::ACK] {
                 let mut bytes = segment(options, flags);
                 assert!(clamp(&mut bytes, 1360, false), "{options:?}");
-                let lowered: Vec<u8> = options.iter().copied().collect();
+                let lowered = options.to_vec();
                 let at = lowered.len() - 2;
                 assert_eq!(bytes[20..20 + at], lowered[..at]);
                 assert_eq!(bytes[20 + at..22 + at], 1360u16.to_be_bytes());

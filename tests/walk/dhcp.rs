@@ -11,8 +11,10 @@ const NOBODY_YET: Vaddr = Vaddr(0);
 const EVERYBODY: Vaddr = Vaddr(u32::MAX);
 const GATEWAY: Vaddr = Vaddr(0x0a00_0001);
 
+type Case = (Drop, &'static str, fn() -> Vec<u8>);
+
 /// What the reasons of this file are shown by.
-pub(crate) const CASES: &[(Drop, &str, fn() -> Vec<u8>)] = &[
+pub(crate) const CASES: &[Case] = &[
     (Drop::DhcpServer, "an offer to everybody", || {
         from(Mac::BROADCAST, &udp(A, EVERYBODY, (67, 68), &[0; 300]))
     }),
