@@ -470,6 +470,8 @@ impl Rounds {
             punt_rate: 100,
             miss_rate: 100,
             icmp_rate: 10,
+            flood_rate: 1000,
+            fanout: 256,
             transmitter: vec![0; ports],
         };
         let view = View {

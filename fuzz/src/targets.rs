@@ -3,13 +3,16 @@
 //! `fuzz/corpus`, as ordinary tests (`tests/corpora.rs`).
 
 use weft::config::Config;
+use weft::mapping::NodeIndex;
 use weft::node::dhcp::{self, Client, Effect, Terms};
+use weft::node::igmp::{Filter, Groups, Limits, Link, SOURCES};
 use weft::siit::rfc7915::{
     self, Addresses, ClassRule, Context, Done, Hairpin, Mapped4, NoAddress, Refusal, Rules,
     Translated, UdpZero,
 };
+use weft::time::Time;
 use weft::wire::dhcp::{Kind, MIN_LEN, Message};
-use weft::wire::{Mac, Saddr, Vaddr, checksum, ethernet, ipv4, ipv6, udp};
+use weft::wire::{Mac, Saddr, Vaddr, Vni, checksum, ethernet, ipv4, ipv6, udp};
 
 #[path = "snmp.rs"]
 pub(crate) mod snmp;
@@ -25,6 +28,7 @@ pub(crate) const ALL: &[Target] = &[
     ("config", config),
     ("dhcp", dhcp),
     ("snmp", snmp::snmp),
+    ("igmp", igmp),
 ];
 
 /// 192.0.2.0/24 is 2001:db8:1::/120, all else lies in 2001:db8:64::/96.
@@ -227,6 +231,80 @@ pub(crate) fn config(data: &[u8]) {
         let (again, _) = again.unwrap_or_else(|why| panic!("{why}\n{text}"));
         assert_eq!(again, config);
     }
+}
+
+/// IGMP of three nodes, message after message: whose it is and what time went
+/// by, its length, its bytes. Both checksums are made right, unless the first
+/// byte says otherwise. No more is kept than may be, and silence ends it all.
+pub(crate) fn igmp(data: &[u8]) {
+    const LIMITS: Limits = Limits {
+        groups: 6,
+        groups_per_node: 4,
+    };
+    let mut groups = Groups::new(LIMITS, 1);
+    let nodes: Vec<_> = (0..3).filter_map(NodeIndex::new).collect();
+    let links = nodes.iter().map(|node| {
+        let link = Link {
+            name: node.get().to_string(),
+            vni: Vni(1 + node.get() / 2),
+            querier: Vaddr(0),
+            withheld: vec!["224.0.0.0/24".parse().expect("a prefix")],
+        };
+        (*node, link)
+    });
+    groups.set_links(links, Time::ZERO);
+    let (mut now, mut rest) = (Time::ZERO, data);
+    while let Some(([choice, wait, len], further)) = rest.split_first_chunk() {
+        let (message, further) = further.split_at(further.len().min(usize::from(*len)));
+        rest = further;
+        now = now.after(u64::from(*wait) * 200);
+        let packet = igmp_packet(message, choice & 0x80 == 0);
+        let node = nodes[usize::from(choice & 0x7f) % nodes.len()];
+        groups.input(node, &packet, |source| source == Vaddr(0x0a00_0002), now);
+        groups.poll(now);
+        check_groups(&groups, &nodes, &LIMITS);
+    }
+    for _ in 0..4 {
+        now = now.after(300_000);
+        while !groups.poll(now).is_empty() {}
+    }
+    assert_eq!(groups.groups().count(), 0);
+}
+
+fn check_groups(groups: &Groups, nodes: &[NodeIndex], limits: &Limits) {
+    let all: usize = groups.groups().map(|(_, _, nodes)| nodes.len()).sum();
+    assert!(all <= limits.groups, "{all} memberships");
+    for node in nodes {
+        let of_one = groups.groups().filter(|it| it.2.contains(node)).count();
+        assert!(of_one <= limits.groups_per_node, "{of_one} memberships");
+    }
+    for (_, group, members) in groups.groups() {
+        for node in members {
+            let membership = groups.membership(*node, group).expect("a member");
+            match membership.filter() {
+                Filter::Any => {}
+                Filter::Only(sources) | Filter::Except(sources) => {
+                    assert!((1..=SOURCES).contains(&sources.len()));
+                }
+            }
+        }
+    }
+}
+
+fn igmp_packet(message: &[u8], sealed: bool) -> Vec<u8> {
+    let mut packet = vec![
+        0x46, 0xc0, 0, 0, 0, 0, 0x40, 0, 1, 2, 0, 0, 10, 0, 0, 2, 224, 0, 0, 22, 0x94, 4, 0, 0,
+    ];
+    packet.extend(message);
+    let len = (packet.len() as u16).to_be_bytes();
+    packet[2..4].copy_from_slice(&len);
+    seal(&mut packet);
+    if sealed && message.len() >= 4 {
+        packet[26..28].fill(0);
+        let sum = checksum::checksum(&packet[24..]).to_be_bytes();
+        packet[26..28].copy_from_slice(&sum);
+    }
+    packet
 }
 
 /// The packet that was made, as a caller would send it.

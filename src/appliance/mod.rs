@@ -6,6 +6,7 @@
 //! | `compile` | desired state, links and neighbours -> the workers' snapshot |
 //! | `plant` | the one writer of table and snapshot |
 //! | `answer` | what workers leave to the control thread |
+//! | `multicast` | who is to get what nodes send to groups and to everybody |
 //! | `reports`, `gauges`, `rings`, `explain`, `watchers` | what can be asked of a running appliance |
 //! | `control` | the control thread's loop |
 //! | `devices` | what control asks devices; `dpdk` opens the real ones, `dpdk_devices` asks them |
@@ -33,6 +34,7 @@ mod links;
 pub mod logging;
 mod made_up;
 pub mod metrics;
+mod multicast;
 pub mod notify;
 mod path_mtu;
 pub mod plant;

@@ -25,6 +25,7 @@ use crate::wire::{Mac, Vni};
 use super::compile::{self, Live, Numbers, Site};
 use super::devices::Devices;
 use super::gone::Gone;
+use super::multicast::Multicast;
 use super::path_mtu::PathMtus;
 use super::relay::RelayLinks;
 use super::routing::Routing;
@@ -55,6 +56,7 @@ pub struct Plant {
     /// Addresses that were announced.
     pub(super) announced: Recent,
     pub(super) path_mtu: PathMtus,
+    pub(super) multicast: Multicast,
     pub(super) watchers: Watchers,
     pub(super) counters: Vec<Arc<Counters>>,
     pub(super) slow: super::answer::SlowCounters,
@@ -116,6 +118,7 @@ impl Plant {
             reader: parts.writer.readers().reader(),
             participant,
             relay: RelayLinks::new(&parts.site, parts.seed),
+            multicast: Multicast::new(&parts.settings.limits, parts.seed),
             site: parts.site,
             settings: parts.settings,
             substrate: parts.substrate,
@@ -215,6 +218,7 @@ impl Plant {
             routing: &self.routing,
             watch: self.watchers.filters(),
             resolver: self.resolver,
+            fans: self.multicast.fans(),
         };
         let topology = compile::topology(
             &self.site,
@@ -262,6 +266,8 @@ impl Plant {
         }
         self.forget_learned(store);
         self.publish(store);
+        let now = self.now();
+        self.multicast.look(store, self.publisher.current(), now);
         for (place, target) in wanted {
             if self.locals.get(&place) != Some(&target) {
                 self.put(place.0, place.1, Mapping::new(target))?;
@@ -415,6 +421,13 @@ impl Plant {
             32 => self.unknowns.forget(vni, prefix.address),
             _ => self.unknowns.clear(),
         }
+        if self.multicast.concerns(vni) {
+            let host = match mapping.target {
+                Target::Remote(host) => Some(host),
+                _ => None,
+            };
+            self.multicast.mapped(vni, prefix, host);
+        }
         let outcome = match table_prefix(vni, prefix) {
             None => self
                 .writer
@@ -468,6 +481,7 @@ impl Plant {
     }
 
     fn take(&mut self, vni: Vni, prefix: Prefix4) {
+        self.multicast.mapped(vni, prefix, None);
         match table_prefix(vni, prefix) {
             None => self.writer.remove(Key::new(vni.0, prefix.address.0)),
             Some(prefix) => self.writer.remove_prefix(prefix),

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use crate::config::Config;
 use crate::control::plant::{Plant as PlantTrait, PlantError};
 use crate::control::proto::{
-    Counter, CyclesReport, Explain, ExplainReport, Lease, NeighborReport, NeighborState,
-    PlantStatus, PortReport, RelayState, Seen, StatsReport, TraceStart,
+    Counter, CyclesReport, Explain, ExplainReport, GroupReport, Lease, NeighborReport,
+    NeighborState, PlantStatus, PortReport, RelayState, Seen, StatsReport, TraceStart,
 };
 use crate::control::store::Store;
 use crate::datapath::Drop;
@@ -150,6 +150,10 @@ impl PlantTrait for Plant {
             confirmed_ms: view.confirmed.map(|at| now.0.saturating_sub(at.0)),
         });
         views.chain(hops).collect()
+    }
+
+    fn groups(&self, store: &Store) -> Vec<GroupReport> {
+        self.group_reports(store)
     }
 
     fn relay_state(&self) -> Option<RelayState> {
@@ -399,6 +403,7 @@ impl Plant {
         ] {
             insert(out, name, help, total);
         }
+        self.group_counters(out);
         for (why, total) in ArpIgnored::ALL.iter().zip(slow.arp_ignored) {
             insert(out, why.name(), why.help(), total);
         }

@@ -420,6 +420,8 @@ fn settings(config: &Config, index: u16, transmitter: Vec<u16>, clock: &Clock) -
         punt_rate: limits.punt_rate,
         miss_rate: limits.miss_rate,
         icmp_rate: limits.icmp_rate,
+        flood_rate: limits.flood_rate,
+        fanout: limits.fanout,
         transmitter,
     }
 }

@@ -195,6 +195,7 @@ pub(super) fn outcome(result: &Result<Outcome, Exit>) -> &'static str {
         ) => why.name(),
         Err(Exit::Pass { .. }) => "passed",
         Err(Exit::Punt(_)) => "punted",
+        Err(Exit::Fan(_)) => "copied",
         Err(Exit::Hold { .. }) => "held",
     }
 }

@@ -31,8 +31,8 @@ pub(super) struct Events {
     seconds: Option<Duration>,
 }
 
-const TOPICS: [&str; 9] = [
-    "miss", "node", "address", "redirect", "port", "neighbor", "limit", "config", "lease",
+const TOPICS: [&str; 10] = [
+    "miss", "node", "address", "redirect", "port", "neighbor", "limit", "config", "lease", "group",
 ];
 
 impl Events {

@@ -96,7 +96,7 @@ pub(super) fn cells(step: &Step) -> [&str; 3] {
 pub(super) fn is_drop(outcome: &str) -> bool {
     !matches!(
         outcome,
-        "sent" | "fragmented" | "delivered" | "passed" | "held" | "punted"
+        "sent" | "fragmented" | "delivered" | "passed" | "held" | "punted" | "copied"
     )
 }
 

@@ -26,6 +26,7 @@ mod events;
 mod explain;
 mod failure;
 mod frame;
+mod group;
 mod lease;
 mod load;
 mod log;
@@ -118,6 +119,8 @@ enum Command {
     Lease(lease::Lease),
     #[command(subcommand)]
     Port(port::Port),
+    #[command(subcommand)]
+    Group(group::Group),
     Events(events::Events),
     Explain(explain::Explain),
     Trace(trace::Trace),
@@ -164,6 +167,7 @@ fn dispatch(command: Command, context: &mut Context) -> Result<ExitCode, Failure
         Command::Vroute(command) => command.run(context),
         Command::Member(command) => command.run(context),
         Command::Lease(command) => command.run(context),
+        Command::Group(command) => command.run(context),
         Command::Port(command) => command.run(context),
         Command::Events(command) => command.run(context),
         Command::Explain(command) => command.run(context),

@@ -198,6 +198,19 @@ pub struct Limits {
     /// 0 for not at all.
     #[schemars(range(min = 0, max = 86400))]
     pub gone_seconds: u32,
+    /// Copies of one node's packets to groups, and of its broadcasts, each
+    /// second.
+    #[schemars(range(min = 1, max = 1000000))]
+    pub flood_rate: u32,
+    /// Copies of one packet: hosts with members, and members here.
+    #[schemars(range(min = 1, max = 4096))]
+    pub fanout: u32,
+    /// Memberships of nodes in groups.
+    #[schemars(range(min = 0, max = 1048576))]
+    pub groups: u32,
+    /// Groups that one node may join.
+    #[schemars(range(min = 0, max = 4096))]
+    pub groups_per_node: u32,
     /// Places in each ring of packets or notices between threads: a power of
     /// two.
     #[schemars(range(min = 64, max = 65536))]
@@ -230,6 +243,10 @@ impl Default for Limits {
             miss_rate: 100,
             icmp_rate: 10,
             gone_seconds: 300,
+            flood_rate: 1000,
+            fanout: 256,
+            groups: 4096,
+            groups_per_node: 64,
             ring: 1024,
             mbufs: None,
         }

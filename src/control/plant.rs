@@ -9,8 +9,8 @@ use crate::wire::address::Prefix4;
 use crate::wire::{Mac, Vni};
 
 use super::proto::{
-    CyclesReport, Error, ErrorCode, Explain, ExplainReport, Lease, NeighborReport, PlantStatus,
-    PortReport, RelayState, Seen, StatsReport, TraceStart,
+    CyclesReport, Error, ErrorCode, Explain, ExplainReport, GroupReport, Lease, NeighborReport,
+    PlantStatus, PortReport, RelayState, Seen, StatsReport, TraceStart,
 };
 use super::store::Store;
 
@@ -73,6 +73,10 @@ pub trait Plant {
     fn ports(&self) -> Vec<PortReport>;
     /// Neighbours as they live, static ones included.
     fn neighbors(&self) -> Vec<NeighborReport>;
+    /// Groups that have members, here or at other hosts.
+    fn groups(&self, _: &Store) -> Vec<GroupReport> {
+        Vec::new()
+    }
     /// Addresses that nodes have by DHCP.
     fn leases(&self) -> Vec<Lease> {
         Vec::new()

@@ -219,6 +219,15 @@ pub struct MappingGet {
     pub longest: bool,
 }
 
+/// Asks for the groups as they live.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GroupList {
+    /// Only groups of this vnet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vnet: Option<String>,
+}
+
 /// What becomes of an address of either family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -404,6 +413,7 @@ methods! {
     LeaseList -> Page<Lease>, "lease.list", ReadOnly, "Lists addresses that nodes have by DHCP, of one vnet or all.";
     PortSet -> Applied, "port.set", ReadWrite, "Opens a port of nodes, until it is removed or the appliance ends.";
     PortRemove -> Applied, "port.remove", ReadWrite, "Closes a port of nodes that no binding names.";
+    GroupList -> Groups, "group.list", ReadOnly, "Lists groups: nodes that have joined, and other hosts with members.";
     PortList -> Ports, "port.list", ReadOnly, "Lists ports as they run.";
     StatsGet -> StatsReport, "stats.get", ReadOnly, "Shows every counter with its help, in total and by worker.";
     StatsCycles -> CyclesReport, "stats.cycles", ReadOnly, "Shows where the workers' cycles go, how large their bursts are, and how full tables and rings.";

@@ -458,6 +458,16 @@ impl Store {
         Some(entry.origin)
     }
 
+    /// Shows every mapping: its vnet, its place, the index of its host.
+    pub fn each_mapping(&self, mut visit: impl FnMut(Vni, Prefix4, u32)) {
+        let mut cursor = mappings::Cursor::default();
+        self.mappings.walk(&mut cursor, usize::MAX, |slot| {
+            let key = slot.key();
+            visit(key.vni, key.prefix, slot.host);
+            true
+        });
+    }
+
     /// Mappings there are.
     pub fn mapping_count(&self) -> usize {
         self.mappings.len()

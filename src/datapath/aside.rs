@@ -92,6 +92,7 @@ impl<Io: Port, Po: Pool<Packet = Io::Packet>> Lane<Io, Po> {
         let bucket = match what {
             Punt::Arp { node }
             | Punt::Dhcp { node }
+            | Punt::Igmp { node }
             | Punt::Rarp { node }
             | Punt::Router { node } => node.index(),
             Punt::Substrate | Punt::SubstrateError | Punt::Gone | Punt::Relay => {

@@ -84,8 +84,10 @@ worker_counters! {
     punted,
     /// Packets that wait for an answer now.
     held,
-    /// Packets made here: further pieces of fragmented ones.
+    /// Packets made here: further pieces of fragmented ones, further copies for groups.
     generated,
+    /// Packets to members of groups and to everybody of a subnet, one for each receiver or host.
+    replicated,
     /// Packets that came from the control thread to be sent.
     from_control,
     /// Packets handed to the worker that owns their port.

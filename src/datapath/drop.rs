@@ -109,9 +109,9 @@ drops! {
     WrongVlan => "wrong_vlan",
     /// Frame for somebody else's hardware address.
     WrongMac => "wrong_mac",
-    /// Broadcast frame or address other than ARP: not carried.
+    /// Broadcast frame or address other than ARP, in a vnet that carries none or through the relay.
     Broadcast => "broadcast",
-    /// Multicast frame or address: not carried.
+    /// Multicast frame through the relay, which translates none.
     Multicast => "multicast",
     /// Destination MAC is not the virtual MAC of the destination address.
     MacMismatch => "mac_mismatch",
@@ -121,6 +121,10 @@ drops! {
     NotForUs => "not_for_us",
     /// Uplink frame that is not IPv6, and no exception port to take it.
     NoExceptionPort => "no_exception_port",
+    /// Group MAC that is not that of the destination address, or a group's address with another MAC.
+    GroupMismatch => "group_mismatch",
+    /// Group that the vnet's list says is never forwarded.
+    GroupWithheld => "group_withheld",
 
     // authorize
     /// Source address is not one the node is bound to.
@@ -167,6 +171,12 @@ drops! {
     NotBehind => "not_behind",
     /// Too many packets are waiting for this destination, node or in all.
     HoldFull => "hold_full",
+    /// Nobody but the sender, if anybody, wants packets of this group or broadcast.
+    NoMember => "no_member",
+    /// More copies of group packets and broadcasts than their node may cause (`limits.flood_rate`).
+    FloodLimited => "flood_limited",
+    /// Group or subnet with more receivers than a packet is copied to (`limits.fanout`).
+    FanoutLimited => "fanout_limited",
 
     // rewrite
     /// Larger than the path takes and not to be fragmented; the sender is told.

@@ -38,6 +38,7 @@ pub(super) struct Lane<Io: Port, Po> {
     pub(super) dhcp_limit: Limiter,
     pub(super) miss_limit: Limiter,
     pub(super) icmp_limit: Limiter,
+    pub(super) flood_limit: Limiter,
     pub(super) relay_limit: RelayLimit,
     pub(super) counters: Arc<Counters>,
     pub(super) clock: Clock,
@@ -215,6 +216,7 @@ impl<Io: Port, Po: Pool<Packet = Io::Packet>> Lane<Io, Po> {
                 self.tell_sender(cx, packet, &meta, (why, reply), now);
             }
             Err(Exit::Punt(what)) => self.punt(packet, &meta, what, now),
+            Err(Exit::Fan(whence)) => self.fan(cx, packet, whence, now),
             Err(Exit::Hold { why, key, whose }) => {
                 self.hold(cx, packet, meta, (why, key, whose), now);
             }

@@ -19,6 +19,7 @@ pub mod counters;
 mod cut;
 pub mod cycles;
 pub mod drop;
+pub mod fan;
 pub mod fragment;
 mod front;
 pub mod hold;
@@ -157,6 +158,8 @@ pub enum Exit {
     },
     /// For the control thread.
     Punt(Punt),
+    /// Untouched, to be copied to everybody it is for.
+    Fan(fan::Whence),
     /// Waits for an answer; dropped for this reason if none comes.
     Hold {
         why: Drop,
@@ -248,6 +251,8 @@ pub enum Punt {
     Relay,
     /// A node's packet for a router of its vnet.
     Router { node: NodeIndex },
+    /// IGMP of a node.
+    Igmp { node: NodeIndex },
 }
 
 /// Node -> substrate, or to another node of this host. All packets came in by

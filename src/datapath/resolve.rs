@@ -10,7 +10,7 @@ use super::classify::Incoming;
 use super::misdirected::Way;
 use super::results::Asked;
 use super::topology::NodeRecord;
-use super::{Answers, BURST, Context, Drop, Exit, Party, Punt, route};
+use super::{Answers, BURST, Context, Drop, Exit, Party, Punt, fan, route};
 
 /// Where a node's packet goes.
 #[derive(Clone, Copy, Debug)]
@@ -110,7 +110,7 @@ pub fn onward<'a>(
 pub fn inward<'a>(cx: &Context<'a>, it: Verified<'a>, found: Found) -> Result<Inward<'a>, Exit> {
     let incoming = it.incoming;
     let Some(Target::Local(node)) = found.mapping().map(|mapping| mapping.target) else {
-        return Err(not_here(cx, found));
+        return Err(not_here(cx, incoming, found));
     };
     match having(cx, node, incoming.vni, incoming.packet.dst()) {
         Some(record) => Ok(Inward {
@@ -122,14 +122,15 @@ pub fn inward<'a>(cx: &Context<'a>, it: Verified<'a>, found: Found) -> Result<In
     }
 }
 
-/// Whoever writes to a node that was here is told, once, by control.
+/// Whoever writes to a node that was here is told, once, by control. All else
+/// may be for several.
 #[cold]
-fn not_here(cx: &Context<'_>, found: Found) -> Exit {
+fn not_here(cx: &Context<'_>, incoming: &Incoming, found: Found) -> Exit {
     match found.mapping() {
         Some(mapping) if mapping.target == Target::Gone && !mapping.is_expired(cx.seconds) => {
             Exit::Punt(Punt::Gone)
         }
-        _ => Drop::NotLocal.into(),
+        _ => fan::inward(cx, incoming),
     }
 }
 

@@ -292,7 +292,11 @@ fn mac_unknown(vni: Vni, vaddr: Vaddr, node: NodeIndex) -> Exit {
 
 /// Puts a link header in front of the network header, which begins at `l3`.
 #[inline(always)]
-fn replace_link<P: Packet>(packet: &mut P, l3: usize, link: &ethernet::Header) -> Result<(), Exit> {
+pub(super) fn replace_link<P: Packet>(
+    packet: &mut P,
+    l3: usize,
+    link: &ethernet::Header,
+) -> Result<(), Exit> {
     let len = ethernet::HEADER_LEN + link.vlan.map_or(0, |_| ethernet::TAG_LEN);
     move_front(packet, len as isize - l3 as isize)?;
     let front = packet.head_mut().get_mut(..len).ok_or(Drop::HeadersSplit)?;

@@ -7,6 +7,7 @@ use crate::wire::Vaddr;
 
 use super::authorize::{Permitted, Verified};
 use super::classify::{Classified, Incoming};
+use super::fan::Whence;
 use super::misdirected::Way;
 use super::parse::{FromNode, FromSubstrate, NodeNet, SubstrateNet};
 use super::resolve::{Inward, Onward, Place};
@@ -148,6 +149,9 @@ impl Tell for Exit {
             }
             Exit::Punt(Punt::Gone) => out.write_str("for a node that was here; its sender is told"),
             Exit::Punt(Punt::Relay) => out.write_str("for the relay itself"),
+            Exit::Punt(Punt::Igmp { .. }) => out.write_str("answered by the control thread (IGMP)"),
+            Exit::Fan(Whence::Node(_)) => out.write_str("copied to members here and their hosts"),
+            Exit::Fan(Whence::Substrate) => out.write_str("copied to members here"),
             Exit::Tell { why, reply: None } => write!(out, "drop {why}, logged: {}", why.help()),
             Exit::Tell { why, .. } => write!(out, "drop {why}, sender told: {}", why.help()),
             Exit::Foreign { .. } => out.write_str("not from a host"),

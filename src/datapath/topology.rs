@@ -7,9 +7,11 @@
 
 use std::net::Ipv6Addr;
 use std::ops::Deref;
+use std::sync::Arc;
 
 use hashbrown::HashMap;
 
+use super::fan::Fans;
 use super::outsider::Outsiders;
 use super::plain;
 use super::segments::{IfaceRecord, RouterRecord, Segment, SubnetRecord};
@@ -50,6 +52,8 @@ pub struct Topology {
     /// Interfaces of routers in subnets.
     pub ifaces: Vec<IfaceRecord>,
     pub routers: Vec<RouterRecord>,
+    /// Members of groups, and of subnets that hear broadcasts.
+    pub fans: Arc<Fans>,
     /// The SIIT relay, if the appliance is one.
     pub relay: Option<Box<RelayRecord>>,
 }

@@ -73,6 +73,10 @@ pub struct Settings {
     pub miss_rate: u32,
     /// Dropped packets a second whose sender is told by ICMP.
     pub icmp_rate: u32,
+    /// Copies a second of one node's packets to groups and of its broadcasts.
+    pub flood_rate: u32,
+    /// The most copies of one packet.
+    pub fanout: u32,
     /// By port: the worker that transmits on it for this one (itself, mostly).
     pub transmitter: Vec<u16>,
 }
@@ -144,6 +148,12 @@ impl<Io: Port, Po: Pool<Packet = Io::Packet>> Worker<Io, Po> {
                     buckets,
                     settings.icmp_rate,
                     settings.icmp_rate,
+                    clock.hz(),
+                ),
+                flood_limit: Limiter::new(
+                    settings.nodes,
+                    settings.flood_rate,
+                    settings.fanout,
                     clock.hz(),
                 ),
                 relay_limit: RelayLimit::new(slots, clock.hz()),

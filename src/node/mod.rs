@@ -6,6 +6,7 @@
 
 pub mod arp;
 pub mod dhcp;
+pub mod igmp;
 pub mod recent;
 pub mod router;
 pub mod snmp;

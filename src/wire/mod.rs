@@ -14,6 +14,7 @@ pub mod flow;
 pub mod flowlabel;
 pub mod icmpv4;
 pub mod icmpv6;
+pub mod igmp;
 pub mod ipv4;
 pub mod ipv6;
 pub mod load;

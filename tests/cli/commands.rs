@@ -342,3 +342,21 @@ fn completions_know_the_commands() {
         assert!(ran.out.contains("neighbor"), "{shell}");
     }
 }
+
+#[test]
+fn groups_with_members_here_and_elsewhere() {
+    let reply = json!({"groups": [{"vnet": "Z", "group": "239.1.2.3", "hosts": ["S"], "members": [
+        {"node": "A", "version": 3, "sources": "any", "expires": 255},
+        {"node": "C", "version": 3, "sources": "except", "addresses": ["10.0.0.3"], "expires": 9}
+    ]}]});
+    case(
+        "group list --vnet Z",
+        "group.list",
+        json!({"vnet": "Z"}),
+        reply,
+        "VNET  GROUP      NODE  HOST  IGMP  SOURCES          EXPIRES
+         Z     239.1.2.3  A     -        3  any                255 s
+         Z     239.1.2.3  C     -        3  except 10.0.0.3      9 s
+         Z     239.1.2.3  -     S        -  -                      -",
+    );
+}

@@ -70,6 +70,8 @@ const EFFECTS: &[(&str, &str, &[&str])] = &[
             "limits.punt_rate",
             "limits.miss_rate",
             "limits.icmp_rate",
+            "limits.flood_rate",
+            "limits.fanout",
             "limits.ring",
         ],
     ),
@@ -77,6 +79,11 @@ const EFFECTS: &[(&str, &str, &[&str])] = &[
         "limits",
         "src/appliance/plant.rs",
         &["self.settings.limits.gone_seconds"],
+    ),
+    (
+        "limits",
+        "src/appliance/multicast.rs",
+        &["limits.groups", "limits.groups_per_node"],
     ),
     (
         "limits",
@@ -245,8 +252,6 @@ const EFFECTS: &[(&str, &str, &[&str])] = &[
         "src/config/check/pending.rs",
         &[
             "vnet.dhcp_server",
-            "vnet.broadcast",
-            "vnet.withheld",
             "vnet.learn",
             "vnet.learn_as",
             "vnet.learn_seconds",
@@ -254,14 +259,19 @@ const EFFECTS: &[(&str, &str, &[&str])] = &[
         ],
     ),
     (
+        "vnet",
+        "src/appliance/multicast.rs",
+        &["vnet.broadcast", "vnet.withheld"],
+    ),
+    (
         "member",
-        "src/config/check/member.rs",
-        &[
-            "member.vnet",
-            "member.group",
-            "member.host",
-            "member.expires",
-        ],
+        "src/appliance/multicast.rs",
+        &["member.vnet", "member.group", "member.host"],
+    ),
+    (
+        "member",
+        "src/control/store/check_member.rs",
+        &["member.expires"],
     ),
     ("vnet", "src/appliance/answer/dhcp.rs", &["vnet.dhcp"]),
     ("subnet.dhcp", "src/config/check/pending.rs", &["dhcp.pool"]),

@@ -539,12 +539,6 @@ fn what_has_no_effect_yet_is_refused() {
     };
     for (method, params, field) in [
         ("vnet.set", vnet("learn", json!("auto")), "vnet.learn"),
-        ("vnet.set", vnet("broadcast", json!(true)), "vnet.broadcast"),
-        (
-            "member.set",
-            json!({"member": {"vnet": "Z", "group": "239.1.2.3", "host": "S"}}),
-            "member.group",
-        ),
         (
             "batch",
             json!({"changes": [

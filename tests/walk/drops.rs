@@ -2,7 +2,7 @@
 //! is the list of what the walks and the worker refuse. A reason without a
 //! row fails the last assertion.
 
-use crate::{dhcp, offload, relay, routers};
+use crate::{dhcp, groups, offload, relay, routers};
 use weft::datapath::Drop;
 use weft::mapping::{Mapping, Target};
 use weft::packet::{Buffer, Meta};
@@ -312,14 +312,6 @@ const CASES: &[Case] = &[
             &hello().bytes(),
         ))
     }),
-    (Drop::Multicast, "group MAC", || {
-        let group = Mac([1, 0, 0x5e, 0, 0, 251]);
-        r_after_a(ethernet(group, MAC_A, None, 0x0800, &hello().bytes()))
-    }),
-    (Drop::Multicast, "group address to a unicast MAC", || {
-        let dst = "224.0.0.251".parse().expect("literal");
-        r_after_a(from_a(&Ip { dst, ..hello() }))
-    }),
     (Drop::MacMismatch, "G's address, C's MAC", || {
         r_after_a(ethernet(
             virtual_mac(Z, C),
@@ -619,6 +611,7 @@ fn every_reason_has_a_packet() {
         .iter()
         .filter(|why| !CASES.iter().any(|(produced, ..)| produced == *why))
         .filter(|why| !dhcp::CASES.iter().any(|(produced, ..)| produced == *why))
+        .filter(|why| !groups::CASES.iter().any(|(produced, _)| produced == *why))
         .filter(|why| !relay::CASES.iter().any(|(produced, _)| produced == *why))
         .filter(|why| !offload::CASES.iter().any(|(produced, _)| produced == *why))
         .filter(|why| !routers::CASES.iter().any(|(produced, _)| produced == *why))

@@ -10,6 +10,7 @@ mod dhcp;
 mod drops;
 mod garbage;
 mod gone;
+mod groups;
 mod holds;
 mod isolation;
 mod offload;

@@ -145,6 +145,14 @@ type Case = (Drop, fn() -> Host);
 /// The relay's own reasons; those it shares with vnets are `drops::CASES`.
 pub(crate) const CASES: &[Case] = &[
     (Drop::TtlExceeded, || after4(|ip| ip.ttl = 1)),
+    (Drop::Multicast, || {
+        let mut frame = frame6(&Ip6 {
+            dst: saddr("ff02::fb"),
+            ..to_ipv4(UDP, vec![0; 16])
+        });
+        frame[..6].copy_from_slice(&[0x33, 0x33, 0, 0, 0, 0xfb]);
+        after(usual(), V6, &frame)
+    }),
     (Drop::FirstFragmentShort, || {
         after4(|ip| {
             (ip.mf, ip.df) = (true, false);

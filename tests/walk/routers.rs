@@ -273,7 +273,7 @@ fn every_end_has_its_name_and_errors_where_they_belong() {
         ("10.0.1.255", Drop::Broadcast, 0),
         ("10.0.1.0", Drop::Broadcast, 0),
         ("255.255.255.255", Drop::Broadcast, 0),
-        ("224.0.0.9", Drop::Multicast, 0),
+        ("224.0.0.9", Drop::GroupMismatch, 0),
     ] {
         assert_eq!(ends(&routes, dst), (vec![(why, 1)], told), "{dst}");
     }

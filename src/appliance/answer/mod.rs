@@ -4,6 +4,7 @@
 mod arp;
 mod dhcp;
 mod gone;
+mod groups;
 mod icmp;
 mod misses;
 mod router;
@@ -88,6 +89,7 @@ impl Plant {
             Punt::Gone => self.answer_gone(frame, store, replies),
             Punt::Relay => self.answer_for_relay(punted.port, frame),
             Punt::Router { node } => self.answer_for_router(node, frame, store, replies),
+            Punt::Igmp { node } => self.hear_igmp(node, frame),
         }
     }
 

@@ -12,6 +12,7 @@ use hashbrown::HashMap;
 
 use crate::config;
 use crate::control::store::Store;
+use crate::datapath::fan::Fans;
 use crate::datapath::topology::{Entropy, Topology, VnetRecord};
 use crate::datapath::watch::Filter;
 use crate::mapping::{HostIndex, NodeIndex, SideIndex};
@@ -64,6 +65,8 @@ pub(in crate::appliance) struct Live<'a> {
     pub routing: &'a Routing,
     pub watch: &'a [Filter],
     pub resolver: bool,
+    /// Who is to get what is sent to several.
+    pub fans: std::sync::Arc<Fans>,
 }
 
 /// Everything the workers read beside the mapping table.
@@ -92,6 +95,7 @@ pub(in crate::appliance) fn topology(
         resolver: live.resolver,
         watch: live.watch.to_vec(),
         entropy: Entropy::Flow,
+        fans: live.fans.clone(),
         ..Topology::default()
     };
     let mut hops = hosts::HopTable::default();

@@ -4,7 +4,7 @@
 
 use super::{At, Findings};
 use crate::config::Config;
-use crate::model::{Dhcp, Learn, Member, Subnet, UnknownMac, Vnet};
+use crate::model::{Dhcp, Learn, Subnet, UnknownMac, Vnet};
 
 pub(super) fn check(config: &Config, out: &mut Findings) {
     for (nth, one) in config.vnet.iter().enumerate() {
@@ -12,9 +12,6 @@ pub(super) fn check(config: &Config, out: &mut Findings) {
     }
     for (nth, one) in config.subnet.iter().enumerate() {
         subnet(At::nth("subnet", nth), one, out);
-    }
-    for (nth, one) in config.member.iter().enumerate() {
-        member(At::nth("member", nth), one, out);
     }
 }
 
@@ -25,8 +22,6 @@ pub fn vnet(at: At<'_>, vnet: &Vnet, out: &mut Findings) {
         // Not by a node of the vnet.
         ("dhcp", vnet.dhcp == Dhcp::Node),
         ("dhcp_server", vnet.dhcp_server.is_some()),
-        ("broadcast", vnet.broadcast),
-        ("withheld", vnet.withheld != usual.withheld),
         ("learn", vnet.learn != Learn::Never),
         ("learn_as", vnet.learn_as != usual.learn_as),
         ("learn_seconds", vnet.learn_seconds != usual.learn_seconds),
@@ -39,11 +34,6 @@ pub fn vnet(at: At<'_>, vnet: &Vnet, out: &mut Findings) {
 pub fn subnet(at: At<'_>, subnet: &Subnet, out: &mut Findings) {
     let pool = subnet.dhcp.as_ref().and_then(|dhcp| dhcp.pool);
     refuse(at, &[("dhcp.pool", pool.is_some())], out);
-}
-
-/// One member of a group.
-pub fn member(at: At<'_>, _: &Member, out: &mut Findings) {
-    refuse(at, &[("group", true)], out);
 }
 
 /// The first key of an object that says something: others belong to it.

@@ -210,6 +210,10 @@ fn limits(limits: &Limits, out: &mut Findings) {
         ("miss_rate", limits.miss_rate),
         ("icmp_rate", limits.icmp_rate),
         ("gone_seconds", limits.gone_seconds),
+        ("flood_rate", limits.flood_rate),
+        ("fanout", limits.fanout),
+        ("groups", limits.groups),
+        ("groups_per_node", limits.groups_per_node),
         ("ring", limits.ring),
     ];
     keys.extend(limits.mbufs.map(|mbufs| ("mbufs", mbufs)));
@@ -233,6 +237,12 @@ fn limits(limits: &Limits, out: &mut Findings) {
             limits.holds_per_node,
             "holds",
             limits.holds,
+        ),
+        (
+            "groups_per_node",
+            limits.groups_per_node,
+            "groups",
+            limits.groups,
         ),
     ] {
         if few > many {

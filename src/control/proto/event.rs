@@ -31,10 +31,12 @@ pub enum Topic {
     Config,
     /// A node's address by DHCP changed hands.
     Lease,
+    /// The first node here joined a group, or the last one left it.
+    Group,
 }
 
 impl Topic {
-    pub const ALL: [Topic; 9] = [
+    pub const ALL: [Topic; 10] = [
         Topic::Miss,
         Topic::Node,
         Topic::Address,
@@ -44,6 +46,7 @@ impl Topic {
         Topic::Limit,
         Topic::Config,
         Topic::Lease,
+        Topic::Group,
     ];
 
     pub const fn bit(self) -> u16 {
@@ -136,6 +139,14 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         seconds: Option<u32>,
     },
+    Group {
+        vnet: String,
+        group: Vaddr,
+        /// Otherwise left.
+        joined: bool,
+        /// Nodes here that are in the group now.
+        members: u32,
+    },
     /// A packet of a trace this client started; not subscribed to.
     Trace {
         trace: u64,
@@ -179,6 +190,7 @@ impl Event {
             Event::Limit { .. } => Topic::Limit,
             Event::Config { .. } => Topic::Config,
             Event::Lease { .. } => Topic::Lease,
+            Event::Group { .. } => Topic::Group,
             Event::Trace { .. } | Event::Lost { .. } => return None,
         })
     }

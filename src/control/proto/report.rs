@@ -364,3 +364,45 @@ pub struct Explain {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub df: Option<bool>,
 }
+
+/// Reply of `group.list`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Groups {
+    pub groups: Vec<GroupReport>,
+}
+
+/// A group of a vnet that has members.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupReport {
+    pub vnet: String,
+    pub group: Vaddr,
+    /// Nodes here that have joined.
+    pub members: Vec<GroupMember>,
+    /// Names of other hosts that are said to have members.
+    pub hosts: Vec<String>,
+}
+
+/// A node in a group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupMember {
+    pub node: String,
+    /// Oldest version of IGMP that it was heard with of late.
+    pub version: u8,
+    pub sources: GroupSources,
+    /// Sources that it named.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub addresses: Vec<Vaddr>,
+    /// Seconds until it is forgotten, if it says no more.
+    pub expires: u32,
+}
+
+/// From whom a member takes packets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum GroupSources {
+    Any,
+    /// From those it named.
+    Only,
+    /// From all but those.
+    Except,
+}

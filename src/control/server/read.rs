@@ -79,6 +79,19 @@ impl Server {
                 })
             }
             Method::LeaseList => result::<LeaseList>(&leases(plant, &params(raw)?, page)),
+            Method::GroupList => {
+                let ask: GroupList = params(raw)?;
+                let mut groups = plant.groups(store);
+                if let Some(vnet) = &ask.vnet {
+                    let unknown = || {
+                        Error::new(ErrorCode::NotFound, format!("there is no vnet {vnet}"))
+                            .field("vnet")
+                    };
+                    store.vnet(vnet).ok_or_else(unknown)?;
+                    groups.retain(|group| group.vnet == *vnet);
+                }
+                result::<GroupList>(&Groups { groups })
+            }
             Method::PortList => {
                 let PortList {} = params(raw)?;
                 result::<PortList>(&Ports {

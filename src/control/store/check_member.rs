@@ -38,10 +38,6 @@ pub fn supported(change: &Change<'_>) -> Result<(), Error> {
             pending::subnet(At::only("subnet"), &set.subnet, &mut out);
             "subnet"
         }
-        Change::MemberSet(set) => {
-            pending::member(At::only("member"), &set.member, &mut out);
-            "member"
-        }
         _ => return Ok(()),
     };
     first(out, object).map_err(|error| error.within(object))

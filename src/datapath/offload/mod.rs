@@ -196,9 +196,8 @@ impl<Io: Port, Po: Pool<Packet = Io::Packet>> Lane<Io, Po> {
                 let capabilities = self.capabilities(port);
                 uncut(segments, &first, &packet, &capabilities).map(|asked| (port, asked))
             }
-            Ok(Outcome::Split(_) | Outcome::Cut(_)) | Err(Exit::Hold { .. } | Exit::Punt(_)) => {
-                None
-            }
+            Ok(Outcome::Split(_) | Outcome::Cut(_))
+            | Err(Exit::Hold { .. } | Exit::Punt(_) | Exit::Fan(_)) => None,
             // What ends here ends as one packet.
             Err(_) => {
                 let meta = Meta {
@@ -282,6 +281,14 @@ impl<Io: Port, Po: Pool<Packet = Io::Packet>> Lane<Io, Po> {
             }
             Err(Exit::Punt(_)) => {
                 self.complete(&mut packet, meta.offload, None);
+            }
+            // Each copy leaves by a device of its own.
+            Err(Exit::Fan(_)) => {
+                self.complete(&mut packet, meta.offload, None);
+                packet = match self.joined(packet) {
+                    Ok(packet) => packet,
+                    Err(why) => return self.counters.count(why),
+                };
             }
             Err(Exit::Hold { why, key, whose }) => {
                 after_walk(&mut packet, meta.offload);

@@ -36,6 +36,8 @@ pub struct Setup {
     pub holds: HoldLimits,
     /// Punts, misses and ICMP errors a second, of one node.
     pub rates: (u32, u32, u32),
+    /// Copies a second of one node, and of one packet.
+    pub flood: (u32, u32),
     /// By port: the worker that polls it and the one that transmits on it.
     pub duty: Vec<(u16, u16)>,
     /// Packets in the pool that pieces are made of.
@@ -67,6 +69,7 @@ impl Setup {
                 refusal_ticks: 1000,
             },
             rates: (1000, 1000, 32),
+            flood: (1000, 256),
             pool: 1 << 20,
         }
     }
@@ -114,6 +117,8 @@ impl Setup {
                     punt_rate: self.rates.0,
                     miss_rate: self.rates.1,
                     icmp_rate: self.rates.2,
+                    flood_rate: self.flood.0,
+                    fanout: self.flood.1,
                     transmitter: self.duty.iter().map(|(_, transmits)| *transmits).collect(),
                 },
                 View {
