@@ -68,7 +68,7 @@ class SnmpWorld(RoutedWorld):
 class Asking(Case):
     """The tools, and their answers as a table."""
 
-    def tool(self, name, *arguments, short="a", target="10.0.1.1", options=V2C, times=("-r1", "-t1")):
+    def tool(self, name, *arguments, short="a", target="10.0.1.1", options=V2C, times=("-r3", "-t2")):
         command = (name, "-m", "", "-Onq", *times, *options, target, *arguments)
         return self.net.exec(short, *command)
 
