@@ -69,7 +69,7 @@ class Refused(Case):
         for name, packet, options in (
             ("mac_mismatch", good, {"dst_mac": plan.virtual_mac("Z", C)}),
             ("broadcast", good, {"dst_mac": b"\xff" * 6}),
-            ("multicast", good, {"dst_mac": bytes.fromhex("01005e000001")}),
+            ("group_mismatch", good, {"dst_mac": bytes.fromhex("01005e000001")}),
             ("ethertype_ipv6", ip6(bytes(15) + b"\1", bytes(15) + b"\2"), {"ethertype": b"\x86\xdd"}),
             ("ethertype_rarp", MARK, {"ethertype": b"\x80\x35"}),
             ("ethertype_other", MARK, {"ethertype": b"\x12\x34"}),
