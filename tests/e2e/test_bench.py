@@ -63,12 +63,12 @@ class Report(unittest.TestCase):
         self.assertIn("nothing to hold against", report.faults(whole)[0])
 
     def test_a_skipped_row_says_why(self):
-        whole = made({}, {"routed-16x1k": "no routers", "local-1k": "no hands"})
-        skipped = {"name": "routed-16x1k", "skipped": "no routers"}
-        self.assertEqual(row(whole, "routed-16x1k"), skipped)
+        whole = made({}, {"handoff-local": "nobody else", "local-1k": "no hands"})
+        skipped = {"name": "handoff-local", "skipped": "nobody else"}
+        self.assertEqual(row(whole, "handoff-local"), skipped)
         # Only what has a bar is missed.
         self.assertEqual(report.faults(whole), ["local-1k: not measured: no hands"])
-        self.assertIn("skipped: no routers", report.table(whole | {"machine": MACHINE}))
+        self.assertIn("skipped: nobody else", report.table(whole | {"machine": MACHINE}))
 
     def test_what_weft_loses_is_a_fault_and_what_others_lose_is_not(self):
         found = {
