@@ -269,7 +269,8 @@ class Multicast(Case):
         self.speak("a", WITHHELD, 5)
         self.assertTrue(net.eventually(lambda: self.drops(self.r, "group_withheld") == before + 5))
         self.assertEqual(c.heard(), [])
-        self.assertGreater(self.r.counters()["igmp_withheld"], 0)
+        # The kernel's report of it may be on its way still: it says so twice.
+        self.assertTrue(net.eventually(lambda: self.r.counters()["igmp_withheld"] > 0))
 
     def test_who_speaks_to_nobody_is_counted(self):
         before = self.drops(self.r, "no_member")
