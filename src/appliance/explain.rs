@@ -8,13 +8,14 @@ use std::net::IpAddr;
 use crate::control::plant::PlantError;
 use crate::control::proto::{Explain, ExplainReport, Step};
 use crate::datapath::record::{Record, Recorder, Slots};
+use crate::datapath::topology::NodeRecord;
 use crate::datapath::watch::Filter;
 use crate::datapath::{self, Context, FreshIds, Outcome};
 use crate::model::Role;
 use crate::packet::{Buffer, Meta};
-use crate::wire::Mac;
 use crate::wire::ethernet::{self, ethertype};
 use crate::wire::virtual_mac::{self, Kind};
+use crate::wire::{Mac, Vaddr, igmp};
 
 use super::made_up;
 use super::plant::Plant;
@@ -95,17 +96,34 @@ impl Plant {
         };
         let to = to.into();
         let packet = made_up::ipv4(node.vaddr, to, request)?;
-        // As a node does that knows its gateway.
-        let gateway = node.segment.gateway_mac;
-        let gateway = gateway.filter(|_| !node.segment.prefix.contains(to));
         let link = ethernet::Header {
-            destination: gateway.unwrap_or_else(|| virtual_mac::of(Kind::Node, node.vni, to)),
+            destination: self.next_mac(node, to),
             source: node.mac.unwrap_or(SOME_MAC),
             vlan: (node.vlan != 0).then_some(node.vlan),
             ethertype: ethertype::IPV4,
             len: 0,
         };
         Ok((node.port, made_up::frame(&link, &packet)))
+    }
+
+    /// The MAC to which a node sends what is for an address, if it knows its
+    /// subnet and its gateway.
+    fn next_mac(&self, node: &NodeRecord, to: Vaddr) -> Mac {
+        if to.is_multicast() {
+            return igmp::mac_of(to);
+        }
+        let (topology, segment) = (self.topology(), &node.segment);
+        let subnet = topology.subnets.get(segment.subnet as usize);
+        if to == Vaddr::BROADCAST
+            || subnet.is_some_and(|subnet| subnet.is_broadcast(to))
+            || topology.fans.everybody(node.vni, node.vaddr, to).is_some()
+        {
+            return Mac::BROADCAST;
+        }
+        match segment.gateway_mac {
+            Some(gateway) if !segment.prefix.contains(to) => gateway,
+            _ => virtual_mac::of(Kind::Node, node.vni, to),
+        }
     }
 
     /// The frame that would come to the relay from an address of either family.
@@ -150,7 +168,8 @@ impl Plant {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::appliance::testing::{host_r, relay};
+    use crate::appliance::answer::Replies;
+    use crate::appliance::testing::{host_r, host_r_with, relay};
     use crate::control::proto::Protocol;
 
     fn request(from: &str, to: &str, protocol: Protocol) -> Explain {
@@ -191,6 +210,34 @@ mod tests {
         let (stages, report) = explain(&mut plant, "10.0.0.3", Protocol::Icmp);
         assert_eq!(stages.last().unwrap(), "rewrite");
         assert_eq!(report.outcome, "no_neighbor");
+    }
+
+    #[test]
+    fn groups_and_everybody_are_written_to_by_their_macs() {
+        let (mut plant, store) = host_r("broadcast = true");
+        plant.poll_groups(&store, &mut Replies::default());
+        plant.step(&store);
+        for (to, mac, outcome) in [
+            ("239.1.2.3", "01005e010203", "no_member"),
+            ("224.0.0.5", "01005e000005", "group_withheld"),
+            ("255.255.255.255", "ffffffffffff", "copied"),
+        ] {
+            let (_, report) = explain(&mut plant, to, Protocol::Udp);
+            assert_eq!(report.outcome, outcome, "{to}");
+            assert!(report.before.starts_with(mac), "{to}: {}", report.before);
+        }
+        let subnet = r#"
+            [[subnet]]
+            name = "web"
+            vnet = "Z"
+            prefix = "10.0.0.0/24"
+        "#;
+        let (mut plant, _) = host_r_with("", subnet);
+        // Without broadcasts in the vnet, still as a node sends them.
+        for to in ["255.255.255.255", "10.0.0.255"] {
+            let (_, report) = explain(&mut plant, to, Protocol::Udp);
+            assert_eq!(report.outcome, "broadcast", "{to}");
+        }
     }
 
     #[test]
