@@ -27,7 +27,7 @@ use super::classify::Incoming;
 use super::lane::Lane;
 use super::misdirected::Way;
 use super::parse::{self, FromNode, FromSubstrate, NodeNet, SubstrateNet};
-use super::rewrite::{self, Cut};
+use super::rewrite::{self, Cut, Toward};
 use super::topology::NodeRecord;
 use super::{Context, Drop, Exit, Outcome};
 
@@ -256,7 +256,7 @@ fn to_host<P: Packet>(
         Fit::Whole => rewrite::to_substrate(cx, packet, it, host),
         Fit::Split => Ok(Outcome::Split(Cut {
             node: it.node,
-            host: index,
+            to: Toward::Host(index),
             key: it.key,
             l3: it.l3,
             flow: it.flow,

@@ -3,14 +3,15 @@
 //! Pieces are cut as an IPv4 router would cut them, and each is an ordinary
 //! fragment that goes through the same rewrite as any other.
 
+use crate::mapping::HostIndex;
 use crate::packet::Packet;
 use crate::port::Pool;
-use crate::siit::fragment::{Piece, Pieces, pieces};
+use crate::siit::fragment::{Piece, Pieces, pieces, pieces_on_link};
 use crate::wire::ipv4;
 
 use super::authorize::Permitted;
 use super::misdirected::Way;
-use super::rewrite::{self, Cut};
+use super::rewrite::{self, Cut, Toward};
 use super::{Context, Drop, Exit, Outcome};
 
 /// A packet being cut.
@@ -30,13 +31,19 @@ impl<'a, P: Packet> Cutting<'a, P> {
             .head()
             .get(usize::from(cut.l3)..)
             .and_then(ipv4::Header::parse_unchecked);
-        let mtu = cx.topology.host(cut.host).map_or(0, |host| host.mtu);
-        let spent = |header: ipv4::Header| ipv4::Header {
+        let header_len = header.map_or(0, |header| usize::from(header.header_len));
+        let spent = header.map(|header| ipv4::Header {
             ttl: header.ttl.wrapping_sub(cut.hops),
             ..header
-        };
-        let pieces = header.and_then(|header| pieces(&spent(header), mtu));
-        let header_len = header.map_or(0, |header| usize::from(header.header_len));
+        });
+        let topology = cx.topology;
+        let pieces = spent.and_then(|header| match cut.to {
+            Toward::Host(index) => pieces(&header, topology.host(index)?.mtu),
+            Toward::Node(index) => {
+                let port = topology.port(topology.node(index)?.port)?;
+                pieces_on_link(&header, port.mtu)
+            }
+        });
         Cutting {
             cx,
             packet,
@@ -74,6 +81,19 @@ impl<'a, P: Packet> Cutting<'a, P> {
             at += n;
             left -= n;
         }
+        match self.cut.to {
+            Toward::Host(host) => self.to_host(packet, &piece, host),
+            Toward::Node(index) => {
+                let node = self.cx.topology.node(index).ok_or(Drop::NotLocal)?;
+                let link = rewrite::link_to(node, index, piece.header.src);
+                let ready = link.and_then(|link| rewrite::replace_link(&mut packet, 0, &link));
+                ready.map_err(why)?;
+                Ok((node.port, packet))
+            }
+        }
+    }
+
+    fn to_host(&self, mut packet: P, piece: &Piece, host: HostIndex) -> Result<(u16, P), Drop> {
         let topology = self.cx.topology;
         let record = topology.node(self.cut.node).ok_or(Drop::UnknownNode)?;
         let permitted = Permitted {
@@ -86,11 +106,20 @@ impl<'a, P: Packet> Cutting<'a, P> {
             ip: piece.header.words(),
             way: Way::Direct,
         };
-        let host = topology.host(self.cut.host).ok_or(Drop::NoMapping)?;
+        let host = topology.host(host).ok_or(Drop::NoMapping)?;
         match rewrite::to_substrate(self.cx, &mut packet, &permitted, host) {
             Ok(Outcome::Send { port, .. }) => Ok((port, packet)),
-            Err(Exit::Drop(why) | Exit::Refuse { why, .. }) => Err(why),
-            Ok(Outcome::Split(_) | Outcome::Cut(_)) | Err(_) => Err(Drop::TooBig),
+            Ok(Outcome::Split(_) | Outcome::Cut(_)) => Err(Drop::TooBig),
+            Err(exit) => Err(why(exit)),
         }
+    }
+}
+
+/// Where a piece ends that cannot be sent: nothing waits, and the whole was
+/// refused already if anybody is to be told.
+fn why(exit: Exit) -> Drop {
+    match exit {
+        Exit::Drop(why) | Exit::Refuse { why, .. } | Exit::Hold { why, .. } => why,
+        _ => Drop::TooBig,
     }
 }

@@ -4,7 +4,7 @@
 use crate::mapping::{HostIndex, Key, NodeIndex, SideIndex};
 use crate::model::Dscp;
 use crate::packet::{NoRoom, Packet};
-use crate::siit::fragment::{Fit, fit};
+use crate::siit::fragment::{Fit, fit, fit_on_link};
 use crate::siit::{self, Inbound, Outbound};
 use crate::wire::ethernet::{self, ethertype};
 use crate::wire::{Saddr, Vaddr, Vni, flow, ipv4};
@@ -18,12 +18,20 @@ use super::{Context, Drop, Exit, Outcome, Party, outsider};
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Cut {
     pub node: NodeIndex,
-    pub host: HostIndex,
+    pub to: Toward,
     pub key: Key,
     pub l3: u16,
     pub flow: u32,
     /// What all pieces spend of their TTL.
     pub hops: u8,
+}
+
+/// Whom the pieces are for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Toward {
+    Host(HostIndex),
+    /// A node of this host.
+    Node(NodeIndex),
 }
 
 impl From<NoRoom> for Exit {
@@ -77,7 +85,7 @@ fn unusual<P: Packet>(
         Fit::Whole => write(cx, packet, it, (host, spent(ip, hops))),
         Fit::Split => Ok(Outcome::Split(Cut {
             node: it.node,
-            host: index,
+            to: Toward::Host(index),
             key: it.key,
             l3: it.l3,
             flow: it.flow,
@@ -187,11 +195,7 @@ fn to_neighbor<P: Packet>(
     let link = link_to(node, index, ip.src)?;
     let port = cx.topology.port(node.port).ok_or(Drop::NotLocal)?;
     if ip.total_len > port.mtu {
-        return Err(Exit::Refuse {
-            why: Drop::TooBig,
-            node: it.node,
-            mtu: port.mtu,
-        });
+        return oversize((it, hops), index, port.mtu);
     }
     let l3 = usize::from(it.l3);
     packet.truncate(l3 + usize::from(ip.total_len));
@@ -203,6 +207,27 @@ fn to_neighbor<P: Packet>(
         port: node.port,
         options_removed: false,
     })
+}
+
+/// Larger than a node's link takes: cut, as a router of IPv4 would.
+#[cold]
+fn oversize((it, hops): (&Permitted<'_>, u8), index: NodeIndex, mtu: u16) -> Result<Outcome, Exit> {
+    match fit_on_link(&it.ip.header(), mtu) {
+        Fit::Whole | Fit::Split => Ok(Outcome::Split(Cut {
+            node: it.node,
+            to: Toward::Node(index),
+            key: it.key,
+            l3: it.l3,
+            flow: it.flow,
+            hops,
+        })),
+        Fit::TooBig { mtu } => Err(Exit::Refuse {
+            why: Drop::TooBig,
+            node: it.node,
+            mtu,
+        }),
+        Fit::Overlong => Err(Drop::BadFragment.into()),
+    }
 }
 
 /// A substrate packet, to the node it is for. `i` is its place in the burst.

@@ -1,4 +1,5 @@
-//! What fits through the substrate, and into which pieces the rest is cut.
+//! What fits through the substrate or a node's own link, and into which pieces
+//! the rest is cut.
 //!
 //! Pieces are cut as an IPv4 router would cut them: each is an ordinary IPv4
 //! fragment with its own header, and is translated as such. So a checksum is
@@ -12,9 +13,9 @@ use crate::wire::{ipv4, ipv6};
 pub enum Fit {
     /// Passes in one piece.
     Whole,
-    /// Must be cut, into [`pieces`]; the sender allows it.
+    /// Must be cut, into [`pieces`] or [`pieces_on_link`]; the sender allows it.
     Split,
-    /// Must not be cut. The sender is told the MTU of nodes.
+    /// Must not be cut. The sender is told the MTU that nodes may use.
     TooBig { mtu: u16 },
     /// A fragment that reaches beyond what an offset can express: no sender
     /// of sense made it.
@@ -37,8 +38,21 @@ pub fn fit(h: &ipv4::Header, substrate_mtu: u16) -> Fit {
     if super::substrate_header_len(h) + h.payload_len() <= usize::from(mtu) {
         return Fit::Whole;
     }
+    oversize(h, node_mtu(mtu))
+}
+
+/// The same for a node's own link, where IPv4 packets go as they are.
+pub fn fit_on_link(h: &ipv4::Header, mtu: u16) -> Fit {
+    if h.total_len <= mtu {
+        return Fit::Whole;
+    }
+    oversize(h, mtu)
+}
+
+/// What becomes of a packet that does not pass whole.
+fn oversize(h: &ipv4::Header, mtu: u16) -> Fit {
     if h.df {
-        return Fit::TooBig { mtu: node_mtu(mtu) };
+        return Fit::TooBig { mtu };
     }
     // Also the last piece's offset must fit its 13 bits.
     if usize::from(h.offset) + h.payload_len() / 8 > usize::from(ipv4::MAX_OFFSET) {
@@ -51,11 +65,14 @@ pub fn fit(h: &ipv4::Header, substrate_mtu: u16) -> Fit {
 pub fn pieces(h: &ipv4::Header, substrate_mtu: u16) -> Option<Pieces> {
     let mtu = substrate_mtu.max(ipv6::MIN_MTU as u16);
     let room = usize::from(mtu) - ipv6::HEADER_LEN - ipv6::FRAGMENT_LEN;
-    (fit(h, mtu) == Fit::Split).then(|| Pieces {
-        whole: h.without_options(),
-        step: room & !7,
-        at: 0,
-    })
+    (fit(h, mtu) == Fit::Split).then(|| Pieces::of(h, room))
+}
+
+/// What a packet is cut into for a node's own link. An MTU below the 68 that
+/// IPv4 guarantees is taken for 68.
+pub fn pieces_on_link(h: &ipv4::Header, mtu: u16) -> Option<Pieces> {
+    let room = usize::from(mtu.max(ipv4::MIN_MTU)) - ipv4::HEADER_LEN;
+    (fit_on_link(h, mtu) == Fit::Split).then(|| Pieces::of(h, room))
 }
 
 /// The pieces of a packet, in order.
@@ -74,6 +91,16 @@ pub struct Piece {
     /// Where its payload lies in the packet's payload.
     pub payload_offset: usize,
     pub len: usize,
+}
+
+impl Pieces {
+    fn of(h: &ipv4::Header, room: usize) -> Pieces {
+        Pieces {
+            whole: h.without_options(),
+            step: room & !7,
+            at: 0,
+        }
+    }
 }
 
 impl Iterator for Pieces {
@@ -197,6 +224,26 @@ mod tests {
             }
             assert_eq!(at, payload_len);
         }
+    }
+
+    #[test]
+    fn a_link_of_ipv4_takes_what_is_as_long_as_its_mtu() {
+        let told = Fit::TooBig { mtu: 1000 };
+        for (payload_len, df, fits) in [
+            (980, true, Fit::Whole),
+            (980, false, Fit::Whole),
+            (981, true, told),
+            (981, false, Fit::Split),
+        ] {
+            assert_eq!(fit_on_link(&whole(payload_len, df), 1000), fits);
+        }
+        // 1000 - 20 = 980 is 976 in steps of eight.
+        let lens = |h: ipv4::Header, mtu| {
+            Some(pieces_on_link(&h, mtu)?.map(|p| p.len).collect::<Vec<_>>())
+        };
+        assert_eq!(lens(whole(981, false), 1000), Some(vec![976, 5]));
+        assert_eq!(lens(whole(980, false), 1000), None);
+        assert_eq!(lens(whole(100, false), 0), Some(vec![48, 48, 4]));
     }
 
     #[test]

@@ -9,6 +9,8 @@ use super::checksum;
 
 /// Length of a header without options.
 pub const HEADER_LEN: usize = 20;
+/// What every link of IPv4 takes (RFC 791 section 3.2).
+pub const MIN_MTU: u16 = 68;
 /// Length of the longest header.
 pub const MAX_HEADER_LEN: usize = 60;
 /// The largest fragment offset, in units of eight bytes.

@@ -95,6 +95,63 @@ fn fragments_are_cut_further() {
     assert_eq!(reassemble(&s.drain(PORT_G)), vec![7; 9600]);
 }
 
+/// Between nodes of one host, where the receiver's link takes less.
+#[test]
+fn neighbours_with_smaller_links_get_pieces() {
+    let narrow = || {
+        with(setup_r(), |topology| {
+            topology.ports[usize::from(PORT_C)].mtu = 1000;
+        })
+    };
+    let mut r = narrow().start();
+    let whole = udp(A, C, (1, 2), &[7; 1464]);
+    let may = Ip {
+        df: false,
+        ..whole.clone()
+    };
+    r.send(PORT_A, &from_a(&may));
+    r.settle();
+    let pieces = r.drain(PORT_C);
+    assert_eq!(pieces.iter().map(Vec::len).collect::<Vec<_>>(), [1014, 534]);
+    let fits = udp(A, C, (1, 2), &[7; 972]);
+    let link = r.carry_to(PORT_A, &from_a(&fits), PORT_C)[..18].to_vec();
+    assert!(pieces.iter().all(|piece| piece[..18] == link));
+    let untagged = |frames: Vec<Vec<u8>>| {
+        let bare = |frame: &Vec<u8>| [&frame[..12], &frame[16..]].concat();
+        frames.iter().map(bare).collect::<Vec<_>>()
+    };
+    assert_eq!(reassemble(&untagged(pieces)), whole.payload);
+    assert_eq!(r.drops(), []);
+    r.assert_balanced();
+    // Pieces have no options; nor does the sender know of any.
+    let optional = Ip {
+        options: vec![1; 4],
+        ..may.clone()
+    };
+    r.send(PORT_A, &from_a(&optional));
+    r.settle();
+    assert_eq!(reassemble(&untagged(r.drain(PORT_C))), whole.payload);
+    assert_eq!(r.sum(|counters| counters.options_removed.get()), 1);
+    // Who forbids it is told what the link takes.
+    assert_eq!(r.carry(PORT_A, &from_a(&whole)), []);
+    assert!(matches!(
+        r.notices()[..],
+        [Notice::Refused {
+            why: Drop::TooBig,
+            mtu: 1000,
+            ..
+        }]
+    ));
+    // Nothing is cut for whom nobody can reach yet.
+    let unknown = with(narrow(), |topology| {
+        topology.resolver = true;
+        topology.nodes[NODE_C.index()].mac = None;
+    });
+    let mut r = unknown.start();
+    assert_eq!(r.carry(PORT_A, &from_a(&may)), []);
+    assert_eq!(r.sum(|counters| counters.held.get()), 1);
+}
+
 /// The largest packet that fits, and one byte more.
 #[test]
 fn what_fits_passes_and_what_does_not_is_told() {

@@ -32,7 +32,7 @@ use super::load::bounds;
 use super::{Config, Problem};
 use crate::model::{Binding, Host, Port, Router, Subnet, Vnet};
 use crate::wire::address::Prefix4;
-use crate::wire::{Layout, Locator, Prefix6, Vaddr};
+use crate::wire::{Layout, Locator, Prefix6, Vaddr, ipv4};
 
 pub use dhcp::dhcp_server;
 pub use eam::{EamFault, eam, eam_fault};
@@ -49,7 +49,7 @@ pub use tenant::{binding, mapping, vnet};
 /// header of 20 to the IPv6 header of 40 and a Fragment header of 8.
 pub const GROWTH: u16 = 28;
 /// Least MTU of an IPv4 link (RFC 791 section 3.2).
-pub const MIN_MTU_4: u16 = 68;
+pub const MIN_MTU_4: u16 = ipv4::MIN_MTU;
 /// Least MTU of an IPv6 link (RFC 8200 section 5).
 pub const MIN_MTU_6: u16 = 1280;
 /// Revisions are numbers in JSON, which is exact up to here.
