@@ -24,11 +24,11 @@ class Jobs:
         self.count = count
         self.lock = threading.Lock()
         self.processes = []
-        self.totals = [0, 0, 0]
+        self.results = {}
         self.stopped = False
 
     def run(self, names):
-        """Passed, failed and skipped of all of them."""
+        """Passed, failed and skipped of each of them."""
         waiting = list(reversed(names))
         threads = [
             threading.Thread(target=self._feed, args=(waiting,)) for _ in range(self.count)
@@ -37,7 +37,9 @@ class Jobs:
             thread.start()
         for thread in threads:
             thread.join()
-        return self.totals
+        # Nobody was left to run these.
+        self.results.update((name, [0, 1, 0]) for name in waiting)
+        return self.results
 
     def stop(self):
         """They take down their worlds and end; only then are they left alone."""
@@ -77,13 +79,13 @@ class Jobs:
             if line.startswith(ENDED):
                 numbers = [int(word) for word in line.removeprefix(ENDED).split()]
                 with self.lock:
-                    self.totals = [a + b for a, b in zip(self.totals, numbers)]
+                    self.results[name] = numbers
                 return True
             sys.stdout.write(line)
             sys.stdout.flush()
         with self.lock:
             if self.stopped:
                 return False
-            self.totals[1] += 1
+            self.results[name] = [0, 1, 0]
         print(f"FAILED  {name}: its process ended", flush=True)
         return False
