@@ -226,6 +226,11 @@ pub struct Binding {
     /// asked for by ARP; then only one node can be on the port and VLAN.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mac: Option<Mac>,
+    /// Layout `slot`: its slot on this host. When absent it gets the lowest that
+    /// is free, which may be another one after a restart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 63))]
+    pub slot: Option<u8>,
 }
 
 /// Another appliance of the deployment.
@@ -254,6 +259,12 @@ pub struct Mapping {
     /// Revision of this fact; an older one never replaces a newer one.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub revision: u64,
+    /// Layout `slot`: slot of the node at that host. Of a prefix, the slot of
+    /// the node that it is behind: that node gets the packets, whatever else
+    /// its host knows of the addresses.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 63))]
+    pub slot: Option<u8>,
 }
 
 fn is_zero(n: &u64) -> bool {
@@ -530,7 +541,7 @@ impl JsonSchema for Layout {
             "oneOf": [
                 { "const": "p72", "description": "Locator /72, network id 24, IPv4 32." },
                 { "const": "p64", "description": "Locator /64, network id 32, IPv4 32." },
-                { "const": "slot", "description": "Locator /64, slot 8, network id 24, IPv4 32. Not supported yet." },
+                { "const": "slot", "description": "Locator /64, slot 6, flags 2, network id 24, IPv4 32: at most 64 nodes on a host." },
             ],
         })
     }

@@ -21,6 +21,8 @@ mod relay;
 mod rig;
 #[path = "control/segments.rs"]
 mod segments;
+#[path = "control/slots.rs"]
+mod slots;
 #[path = "control/state.rs"]
 mod state;
 #[path = "control/sync.rs"]

@@ -169,7 +169,8 @@ impl Plant {
 mod tests {
     use super::*;
     use crate::appliance::answer::Replies;
-    use crate::appliance::testing::{host_r, host_r_with, relay};
+    use crate::appliance::testing::{built, host_r, host_r_with, relay};
+    use crate::control::plant::Plant as _;
     use crate::control::proto::Protocol;
 
     fn request(from: &str, to: &str, protocol: Protocol) -> Explain {
@@ -210,6 +211,49 @@ mod tests {
         let (stages, report) = explain(&mut plant, "10.0.0.3", Protocol::Icmp);
         assert_eq!(stages.last().unwrap(), "rewrite");
         assert_eq!(report.outcome, "no_neighbor");
+    }
+
+    /// G is in slot 9 of S with a range behind it; A's own was found.
+    #[test]
+    fn slots_are_told() {
+        let behind = "[[mapping]]\nvnet = \"Z\"\naddress = \"10.0.9.0/28\"\nhost = \"S\"\nslot = 9";
+        let file = include_str!("../../configs/first/r.toml")
+            .replace("2001:db8:0:a:100::/72", "2001:db8:0:a::/64")
+            .replace("2001:db8:0:b:200::/72", "2001:db8:0:b::/64")
+            .replace("prefixes = [\"10.0.0.0/24\"]", "")
+            .replace("host = \"S\"", "host = \"S\"\nslot = 9");
+        let (mut plant, store) = built(&format!("layout = \"slot\"\n{file}\n{behind}"));
+        let last = |(_, report): (Vec<String>, ExplainReport)| {
+            let resolved = report.steps.iter().find(|step| step.stage == "resolve");
+            resolved.map_or(String::new(), |step| step.verdict.clone())
+        };
+        let told = last(explain(&mut plant, "10.0.0.3", Protocol::Icmp));
+        assert!(told.ends_with("2001:db8:0:b::/64, slot 9"), "{told}");
+        let told = last(explain(&mut plant, "10.0.9.7", Protocol::Icmp));
+        assert!(told.ends_with("behind slot 9"), "{told}");
+        assert_eq!(plant.slot_of("A"), Some(0));
+        let node = plant
+            .topology()
+            .node(plant.numbers.get("A").unwrap())
+            .unwrap();
+        assert_eq!(node.saddr[..12], *b"\x20\x01\x0d\xb8\0\0\0\x0a\0\x5a\0\x01");
+        // Another one is given it.
+        let mut store = store;
+        let mut given = store.binding("A").unwrap().clone();
+        given.slot = Some(63);
+        let set = crate::control::proto::BindingSet {
+            binding: given,
+            revision: 0,
+        };
+        let change = crate::control::proto::Change::BindingSet(set);
+        let operator = crate::model::Origin::Operator;
+        store.apply(&mut plant, operator, &[change], 0).unwrap();
+        assert_eq!(plant.slot_of("A"), Some(63));
+        let node = plant
+            .topology()
+            .node(plant.numbers.get("A").unwrap())
+            .unwrap();
+        assert_eq!(node.saddr[8], 63 << 2);
     }
 
     #[test]

@@ -20,9 +20,9 @@ use crate::node::recent::Recent;
 use crate::substrate::Substrate;
 use crate::time::Time;
 use crate::wire::address::Prefix4;
-use crate::wire::{Mac, Vni};
+use crate::wire::{Layout, Mac, Mark, Vni};
 
-use super::compile::{self, Live, Numbers, Site};
+use super::compile::{self, Live, Numbers, Site, Slots};
 use super::devices::Devices;
 use super::gone::Gone;
 use super::multicast::Multicast;
@@ -62,6 +62,8 @@ pub struct Plant {
     pub(super) slow: super::answer::SlowCounters,
     /// Subnets and routers as snapshots share them.
     routing: Routing,
+    /// Of nodes that nobody gave one, too.
+    pub(super) slots: Slots,
     pub(super) snmp: super::answer::snmp::Snmp,
     pub(super) dhcp: super::answer::Dhcps,
     pub(super) rings: super::rings::Rings,
@@ -135,6 +137,7 @@ impl Plant {
             counters: parts.counters,
             slow: super::answer::SlowCounters::default(),
             routing: Routing::default(),
+            slots: Slots::default(),
             snmp: super::answer::snmp::Snmp::default(),
             dhcp: super::answer::Dhcps::default(),
             rings: super::rings::Rings::default(),
@@ -210,12 +213,17 @@ impl Plant {
             relay.look_at_hops();
         }
         self.routing.follow(store);
+        if self.site.layout == Layout::Slot {
+            let bindings: Vec<_> = store.bindings().collect();
+            self.slots.update(&bindings);
+        }
         let live = Live {
             substrate: &self.substrate,
             relay: self.relay.as_ref(),
             learned: &self.learned,
             path_mtu: self.path_mtu.by_locator(),
             routing: &self.routing,
+            slots: &self.slots,
             watch: self.watchers.filters(),
             resolver: self.resolver,
             fans: self.multicast.fans(),
@@ -376,7 +384,7 @@ impl Plant {
         &mut self,
         vni: Vni,
         prefix: Prefix4,
-        host: u32,
+        (host, slot): (u32, Option<u8>),
         expires: Option<u32>,
     ) -> Result<(), PlantError> {
         let too_many = PlantError::Full {
@@ -404,6 +412,7 @@ impl Plant {
                 target,
                 expires: expires.unwrap_or(0),
                 previous,
+                mark: mark(prefix, slot),
             },
         )
     }
@@ -486,6 +495,15 @@ impl Plant {
             None => self.writer.remove(Key::new(vni.0, prefix.address.0)),
             Some(prefix) => self.writer.remove_prefix(prefix),
         };
+    }
+}
+
+/// The mark of what is mapped: what is behind a node goes by its slot.
+fn mark(prefix: Prefix4, slot: Option<u8>) -> Mark {
+    match slot.and_then(Mark::of_slot) {
+        Some(mark) if prefix.len < 32 => mark.forwarded(),
+        Some(mark) => mark,
+        None => Mark::NONE,
     }
 }
 

@@ -26,10 +26,10 @@ impl PlantTrait for Plant {
         &mut self,
         vni: Vni,
         prefix: Prefix4,
-        host: u32,
+        at: (u32, Option<u8>),
         expires_at: Option<u32>,
     ) -> Result<(), PlantError> {
-        self.point(vni, prefix, host, expires_at)
+        self.point(vni, prefix, at, expires_at)
     }
 
     fn mapping_remove(&mut self, vni: Vni, prefix: Prefix4) {
@@ -122,6 +122,10 @@ impl PlantTrait for Plant {
     fn learned_mac(&self, binding: &str) -> Option<Mac> {
         let node = self.numbers.get(binding)?;
         self.learned.get(&node).copied()
+    }
+
+    fn slot_of(&self, binding: &str) -> Option<u8> {
+        self.slots.get(binding)
     }
 
     fn leases(&self) -> Vec<Lease> {

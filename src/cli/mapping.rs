@@ -72,13 +72,16 @@ pub(super) struct Add {
     /// Seconds from now after which it is no longer valid; never when absent.
     #[arg(long, value_name = "SECONDS")]
     expires: Option<u32>,
+    /// Layout `slot`: slot of the node at that host, or of the node that the prefix is behind.
+    #[arg(long, value_parser = clap::value_parser!(u8).range(0..=63))]
+    slot: Option<u8>,
     #[command(flatten)]
     revision: Revision,
 }
 
 /// Load mappings from a file.
 ///
-/// Each line is `vnet,address,host[,expires[,revision]]` or a JSON object with these keys, as
+/// Each line is `vnet,address,host[,expires[,revision[,slot]]]` or a JSON object with these keys, as
 /// `weft mapping list --json` prints them. Empty lines, lines that start with `#` and a heading
 /// that starts with `vnet,` are skipped. The operator's mappings that the file does not mention
 /// are removed at the end, without a gap in forwarding.
@@ -117,6 +120,7 @@ impl Mapping {
                     host: Cow::Owned(add.host),
                     expires: add.expires,
                     revision: add.revision.revision,
+                    slot: add.slot,
                 };
                 let request = MappingSet {
                     vnet: Cow::Owned(add.vnet),
@@ -149,6 +153,7 @@ impl Row for model::Mapping {
         text("VNET"),
         text("ADDRESS"),
         text("HOST"),
+        number("SLOT"),
         number("EXPIRES"),
     ];
 
@@ -161,6 +166,7 @@ impl Row for model::Mapping {
                 _ => self.address.to_string(),
             },
             self.host.clone(),
+            or_empty(self.slot),
             or_empty(self.expires),
         ]
     }

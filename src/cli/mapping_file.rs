@@ -1,7 +1,7 @@
 //! The file that `weft mapping load` reads, line by line.
 //!
-//! A line is CSV (`vnet,address,host[,expires[,revision]]`) or a JSON object
-//! with these keys; what `weft mapping list --json` prints can be loaded too.
+//! A line is CSV (`vnet,address,host[,expires[,revision[,slot]]]`) or a JSON
+//! object with these keys; what `weft mapping list --json` prints can be loaded too.
 
 use std::borrow::Cow;
 
@@ -61,12 +61,12 @@ fn parse_line(line: &str) -> Result<Parsed<'_>, String> {
     }
 }
 
+const EXPECTED: &str = "vnet,address,host[,expires[,revision[,slot]]]";
+
 fn parse_csv(line: &str) -> Result<Parsed<'_>, String> {
     let mut fields = line.split(',').map(str::trim);
     let mut next = |name| match fields.next() {
-        Some("") | None => Err(format!(
-            "{name} is missing; expected vnet,address,host[,expires[,revision]]"
-        )),
+        Some("") | None => Err(format!("{name} is missing; expected {EXPECTED}")),
         Some(field) => Ok(field),
     };
     let vnet = next("vnet")?;
@@ -74,8 +74,9 @@ fn parse_csv(line: &str) -> Result<Parsed<'_>, String> {
     let host = next("host")?;
     let expires = fields.next().unwrap_or_default();
     let revision = fields.next().unwrap_or_default();
+    let slot = fields.next().unwrap_or_default();
     if fields.next().is_some() {
-        return Err("too many fields; expected vnet,address,host[,expires[,revision]]".to_owned());
+        return Err(format!("too many fields; expected {EXPECTED}"));
     }
     let address: Prefix4 = address.parse().map_err(|e| format!("address: {e}"))?;
     let row = MappingRow {
@@ -88,6 +89,10 @@ fn parse_csv(line: &str) -> Result<Parsed<'_>, String> {
         revision: match revision {
             "" => 0,
             text => number("revision", text)?,
+        },
+        slot: match slot {
+            "" => None,
+            text => Some(number("slot", text)?),
         },
     };
     Ok((Cow::Borrowed(vnet), row))
@@ -112,6 +117,8 @@ struct Line<'t> {
     expires: Option<u32>,
     #[serde(default)]
     revision: u64,
+    #[serde(default)]
+    slot: Option<u8>,
 }
 
 #[derive(Deserialize)]
@@ -139,6 +146,7 @@ fn parse_json(line: &str) -> Result<Parsed<'_>, String> {
         host: line.host,
         expires: line.expires,
         revision: line.revision,
+        slot: line.slot,
     };
     Ok((line.vnet, row))
 }
@@ -160,8 +168,12 @@ mod tests {
         assert_eq!(csv.1.revision, 7);
         assert_eq!(json.unwrap(), csv);
         assert_eq!(listed.unwrap(), csv);
+        let csv = parse_line("Z,10.0.1.0/24,S,,,63").unwrap();
+        let json = parse_line(r#"{"vnet":"Z","address":"10.0.1.0/24","host":"S","slot":63}"#);
+        assert_eq!(json.unwrap(), csv);
+        assert_eq!(csv.1.slot, Some(63));
         let short = parse_line("Z,10.0.1.0/24,S").unwrap().1;
-        assert_eq!((short.expires, short.revision), (None, 0));
+        assert_eq!((short.expires, short.revision, short.slot), (None, 0, None));
         assert_eq!(short.address.len, 24);
     }
 
@@ -176,7 +188,9 @@ mod tests {
             ("Z,10.0.0.3,S,soon", "expires: `soon`"),
             ("Z,10.0.0.3,S,-1", "expires: `-1`"),
             ("Z,10.0.0.3,S,1,x", "revision: `x`"),
-            ("Z,10.0.0.3,S,1,2,3", "too many"),
+            ("Z,10.0.0.3,S,1,2,x", "slot: `x`"),
+            ("Z,10.0.0.3,S,1,2,256", "slot: `256`"),
+            ("Z,10.0.0.3,S,1,2,3,4", "too many"),
             (
                 r#"{"vnet":"Z","address":"10.0.0.3"}"#,
                 "missing field `host`",

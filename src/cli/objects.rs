@@ -258,6 +258,9 @@ pub(super) struct BindingAdd {
     /// Its hardware address; learned when absent.
     #[arg(long)]
     mac: Option<Mac>,
+    /// Layout `slot`: its slot on this host; the lowest free one when absent.
+    #[arg(long, value_parser = clap::value_parser!(u8).range(0..=63))]
+    slot: Option<u8>,
     /// A prefix behind the node, if it routes; repeat for more.
     #[arg(long = "prefix", value_name = "PREFIX")]
     prefixes: Vec<Prefix4>,
@@ -289,6 +292,7 @@ impl Binding {
                     port: add.port,
                     vlan: add.vlan,
                     mac: add.mac,
+                    slot: add.slot,
                 };
                 let revision = add.revision.revision;
                 pages::change(context, &BindingSet { binding, revision })
@@ -309,14 +313,16 @@ impl Row for model::Binding {
         text("PREFIXES"),
         text("PORT"),
         number("VLAN"),
+        number("SLOT"),
         text("MAC"),
         text("MAC-FROM"),
     ];
 
     fn cells(&self, learned: Option<&Learned>) -> Vec<String> {
-        let (mac, from) = match (self.mac, learned) {
+        let found = learned.and_then(|learned| learned.slot);
+        let (mac, from) = match (self.mac, learned.and_then(|learned| learned.mac)) {
             (Some(mac), _) => (mac.to_string(), "given"),
-            (None, Some(learned)) => (learned.mac.to_string(), "learned"),
+            (None, Some(learned)) => (learned.to_string(), "learned"),
             (None, None) => Default::default(),
         };
         vec![
@@ -326,6 +332,7 @@ impl Row for model::Binding {
             join(&self.prefixes),
             self.port.clone(),
             or_empty(self.vlan),
+            or_empty(self.slot.or(found)),
             mac,
             from.to_owned(),
         ]

@@ -50,13 +50,14 @@ impl From<PlantError> for Error {
 /// are idempotent. The index of a removed host is not given to another host
 /// within the same request.
 pub trait Plant {
-    /// The mapping now is so. `host` is an index for [`Store::host`];
-    /// `expires_at` is on the clock that `now` is taken from.
+    /// The mapping now is so: at a host, which is an index for
+    /// [`Store::host`], and in a slot. `expires_at` is on the clock that `now`
+    /// is taken from.
     fn mapping_set(
         &mut self,
         vni: Vni,
         prefix: Prefix4,
-        host: u32,
+        at: (u32, Option<u8>),
         expires_at: Option<u32>,
     ) -> Result<(), PlantError>;
 
@@ -88,6 +89,11 @@ pub trait Plant {
 
     /// The hardware address that a node was seen with, if none is given.
     fn learned_mac(&self, binding: &str) -> Option<Mac>;
+
+    /// The slot that a node is in, in layout `slot`.
+    fn slot_of(&self, _binding: &str) -> Option<u8> {
+        None
+    }
 
     /// The settings it runs with: a file without its objects.
     fn settings(&self) -> Config;

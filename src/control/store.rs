@@ -372,7 +372,7 @@ impl Store {
     ) -> Result<(), PlantError> {
         for (key, _) in touched {
             if let Some(slot) = self.mappings.get(*key) {
-                plant.mapping_set(key.vni, key.prefix, slot.host, slot.expires())?;
+                show(plant, key, slot)?;
             }
         }
         Ok(())
@@ -393,7 +393,7 @@ impl Store {
         self.mappings
             .walk(&mut mappings::Cursor::default(), usize::MAX, |slot| {
                 let key = slot.key();
-                outcome = plant.mapping_set(key.vni, key.prefix, slot.host, slot.expires());
+                outcome = show(plant, &key, slot);
                 outcome.is_ok()
             });
         outcome
@@ -463,7 +463,7 @@ impl Store {
         let mut cursor = mappings::Cursor::default();
         self.mappings.walk(&mut cursor, usize::MAX, |slot| {
             let key = slot.key();
-            visit(key.vni, key.prefix, slot.host);
+            visit(key.vni, key.prefix, slot.host());
             true
         });
     }
@@ -526,4 +526,15 @@ impl Store {
     pub fn outsiders(&self) -> impl Iterator<Item = &Outsider> {
         self.outsiders.values().map(|entry| &entry.object)
     }
+}
+
+/// Shows a mapping to the plant.
+fn show(plant: &mut impl Plant, key: &Key, slot: &Slot) -> Result<(), PlantError> {
+    let place = slot.place();
+    plant.mapping_set(
+        key.vni,
+        key.prefix,
+        (place.host, place.slot),
+        slot.expires(),
+    )
 }

@@ -7,12 +7,12 @@
 
 use crate::mapping::{Found, HostIndex, Key, NodeIndex, Target};
 use crate::model::Verify;
-use crate::wire::{Vni, ipv4};
+use crate::wire::{Layout, Vni, ipv4};
 
 use super::classify::{Classified, Incoming};
 use super::misdirected::Way;
 use super::topology::{NodeRecord, VnetRecord};
-use super::{Context, Drop, Exit, Party};
+use super::{Context, Drop, Exit, Party, slot};
 
 /// A packet that its node may send.
 #[derive(Clone, Copy, Debug)]
@@ -77,6 +77,9 @@ pub fn to_arrive<'a>(
 ) -> Result<Verified<'a>, Exit> {
     if it.source_vni != it.vni {
         return Err(stranger(cx, it, Drop::Denied));
+    }
+    if cx.topology.layout == Layout::Slot && !slot::is_a_source(it) {
+        return Err(Drop::GroupBit.into());
     }
     let came_from = cx.topology.layout.locator(&it.packet.words.src);
     let host_is = |host: HostIndex| {

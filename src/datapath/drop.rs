@@ -171,6 +171,12 @@ drops! {
     NotBehind => "not_behind",
     /// Too many packets are waiting for this destination, node or in all.
     HoldFull => "hold_full",
+    /// No node is in the slot that a packet for whatever is behind it names.
+    UnknownSlot => "unknown_slot",
+    /// The node in the slot that a packet names is of another vnet.
+    SlotVnet => "slot_vnet",
+    /// The I/G bit of a substrate address in layout `slot` does not fit the IPv4 address in it.
+    GroupBit => "group_bit",
     /// Nobody but the sender, if anybody, wants packets of this group or broadcast.
     NoMember => "no_member",
     /// More copies of group packets and broadcasts than their node may cause (`limits.flood_rate`).

@@ -18,7 +18,7 @@ use crate::port::{Pool, Port};
 use crate::siit::fragment::{Fit, fit};
 use crate::siit::{self, Arrived, Inbound};
 use crate::wire::ethernet::{self, ethertype};
-use crate::wire::{Mac, Vaddr, Vni, igmp, ipv4, ipv6};
+use crate::wire::{Layout, Mac, Mark, Vaddr, Vni, igmp, ipv4, ipv6};
 
 pub use members::{Domain, Fans, Filter, Member, Members, VnetGroups};
 
@@ -29,7 +29,7 @@ use super::misdirected::Way;
 use super::parse::{self, FromNode, FromSubstrate, NodeNet, SubstrateNet};
 use super::rewrite::{self, Cut, Toward};
 use super::topology::NodeRecord;
-use super::{Context, Drop, Exit, Outcome};
+use super::{Context, Drop, Exit, Outcome, slot};
 
 /// Whose packet is copied.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -60,9 +60,13 @@ pub(super) fn outward(
 pub(super) fn inward(cx: &Context<'_>, it: &Incoming) -> Exit {
     let (vni, from, to) = (it.vni, it.packet.src(), it.packet.dst());
     let several = to.is_multicast() || to == Vaddr(u32::MAX);
+    let slots = cx.topology.layout == Layout::Slot;
+    let marked = slots && Mark::of(&it.packet.words.dst).is_group();
     match cx.topology.fans.find(vni, from, to) {
+        Some(_) if slots && !marked => Drop::GroupBit.into(),
         Some(_) => Exit::Fan(Whence::Substrate),
         None if several => Drop::NoMember.into(),
+        None if marked => Drop::GroupBit.into(),
         None => Drop::NotLocal.into(),
     }
 }
@@ -252,11 +256,12 @@ fn to_host<P: Packet>(
     index: HostIndex,
 ) -> Result<Outcome, Exit> {
     let host = cx.topology.host(index).ok_or(Drop::NoNeighbor)?;
+    let mark = slot::of_group(cx.topology);
     match fit(&it.ip.header(), host.mtu) {
-        Fit::Whole => rewrite::to_substrate(cx, packet, it, host),
+        Fit::Whole => rewrite::to_substrate(cx, packet, it, (host, mark)),
         Fit::Split => Ok(Outcome::Split(Cut {
             node: it.node,
-            to: Toward::Host(index),
+            to: Toward::Host(index, mark),
             key: it.key,
             l3: it.l3,
             flow: it.flow,

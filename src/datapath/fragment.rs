@@ -7,7 +7,7 @@ use crate::mapping::HostIndex;
 use crate::packet::Packet;
 use crate::port::Pool;
 use crate::siit::fragment::{Piece, Pieces, pieces, pieces_on_link};
-use crate::wire::ipv4;
+use crate::wire::{Mark, ipv4};
 
 use super::authorize::Permitted;
 use super::misdirected::Way;
@@ -38,7 +38,7 @@ impl<'a, P: Packet> Cutting<'a, P> {
         });
         let topology = cx.topology;
         let pieces = spent.and_then(|header| match cut.to {
-            Toward::Host(index) => pieces(&header, topology.host(index)?.mtu),
+            Toward::Host(index, _) => pieces(&header, topology.host(index)?.mtu),
             Toward::Node(index) => {
                 let port = topology.port(topology.node(index)?.port)?;
                 pieces_on_link(&header, port.mtu)
@@ -82,7 +82,7 @@ impl<'a, P: Packet> Cutting<'a, P> {
             left -= n;
         }
         match self.cut.to {
-            Toward::Host(host) => self.to_host(packet, &piece, host),
+            Toward::Host(host, mark) => self.to_host(packet, &piece, (host, mark)),
             Toward::Node(index) => {
                 let node = self.cx.topology.node(index).ok_or(Drop::NotLocal)?;
                 let link = rewrite::link_to(node, index, piece.header.src);
@@ -93,7 +93,12 @@ impl<'a, P: Packet> Cutting<'a, P> {
         }
     }
 
-    fn to_host(&self, mut packet: P, piece: &Piece, host: HostIndex) -> Result<(u16, P), Drop> {
+    fn to_host(
+        &self,
+        mut packet: P,
+        piece: &Piece,
+        (host, mark): (HostIndex, Mark),
+    ) -> Result<(u16, P), Drop> {
         let topology = self.cx.topology;
         let record = topology.node(self.cut.node).ok_or(Drop::UnknownNode)?;
         let permitted = Permitted {
@@ -107,7 +112,7 @@ impl<'a, P: Packet> Cutting<'a, P> {
             way: Way::Direct,
         };
         let host = topology.host(host).ok_or(Drop::NoMapping)?;
-        match rewrite::to_substrate(self.cx, &mut packet, &permitted, host) {
+        match rewrite::to_substrate(self.cx, &mut packet, &permitted, (host, mark)) {
             Ok(Outcome::Send { port, .. }) => Ok((port, packet)),
             Ok(Outcome::Split(_) | Outcome::Cut(_)) => Err(Drop::TooBig),
             Err(exit) => Err(why(exit)),

@@ -38,6 +38,7 @@ pub mod results;
 pub mod rewrite;
 pub mod route;
 pub mod segments;
+pub mod slot;
 pub mod tell;
 pub mod topology;
 pub mod trace;

@@ -22,9 +22,9 @@ use crate::wire::{
 };
 
 use super::authorize::Permitted;
-use super::topology::{PATHS, Topology};
+use super::topology::{NodeRecord, PATHS, Topology};
 use super::translate::{Cut, Link, Side, Whose, put, whole};
-use super::{Context, Drop, Exit, Outcome, rewrite};
+use super::{Context, Drop, Exit, Outcome, rewrite, slot};
 
 /// More than there may be of one vnet: the store has the limit.
 const MOST: usize = 1 << 24;
@@ -137,18 +137,26 @@ pub fn rules(mtu4: u16, mtu6: u16) -> Rules {
 pub struct World<'a> {
     layout: Layout,
     locator: &'a Locator,
-    vni: Vni,
+    node: &'a NodeRecord,
     outsiders: &'a Eams,
 }
 
 impl<'a> World<'a> {
-    pub fn of(topology: &'a Topology, vni: Vni) -> Option<World<'a>> {
+    /// As the node has to do with it.
+    pub fn of(topology: &'a Topology, node: &'a NodeRecord) -> Option<World<'a>> {
         Some(World {
             layout: topology.layout,
             locator: topology.locator.as_ref()?,
-            vni,
-            outsiders: topology.outsiders.maps.get(&vni.0)?,
+            node,
+            outsiders: topology.outsiders.maps.get(&node.vni.0)?,
         })
+    }
+
+    fn own_address(&self, address: Vaddr) -> Saddr {
+        match self.node.owns(address) {
+            true => slot::source(self.layout, self.node, address),
+            false => self.layout.compose(self.locator, self.node.vni, address),
+        }
     }
 }
 
@@ -156,12 +164,13 @@ impl Addresses for World<'_> {
     fn to_ipv6(&self, address: Vaddr, _: bool) -> Result<Saddr, NoAddress> {
         Ok(match self.outsiders.find4(address) {
             Some(outsider) => outsider.to_ipv6(address),
-            None => self.layout.compose(self.locator, self.vni, address),
+            None => self.own_address(address),
         })
     }
 
     fn to_ipv4(&self, address: &Saddr) -> Result<Mapped4, NoAddress> {
-        let here = self.locator.contains(address) && self.layout.vni(address) == self.vni.0;
+        let vni = self.layout.vni(address);
+        let here = self.locator.contains(address) && vni == self.node.vni.0;
         let mapped = |address, explicit| Mapped4 { address, explicit };
         if here {
             return Ok(mapped(self.layout.vaddr(address), false));
@@ -215,8 +224,8 @@ pub(super) fn way_out<'t>(
 ) -> Result<Way<'t>, Exit> {
     let topology = cx.topology;
     let refuse = |why| Exit::Refuse { why, node, mtu: 0 };
-    let vni = topology.node(node).ok_or(Drop::UnknownNode)?.vni;
-    let outsider = topology.outsiders.get(index, vni);
+    let record = topology.node(node).ok_or(Drop::UnknownNode)?;
+    let outsider = topology.outsiders.get(index, record.vni);
     let outsider = outsider.ok_or_else(|| refuse(Drop::NoMapping))?;
     if !outsider.admits(node) {
         return Err(refuse(Drop::Denied));
@@ -230,7 +239,7 @@ pub(super) fn way_out<'t>(
         .ok_or(Drop::NoNeighbor)?;
     Ok(Way {
         outsider,
-        world: World::of(topology, vni).ok_or(Drop::NoMapping)?,
+        world: World::of(topology, record).ok_or(Drop::NoMapping)?,
         link: Link::Hop(hop),
         port: hop.port,
     })
@@ -353,7 +362,7 @@ pub(super) fn way_in<'t>(
     if record.vni.0 != vni || !record.owns(vaddr) {
         return Err(Drop::NotLocal.into());
     }
-    let world = World::of(topology, record.vni).ok_or(Drop::NotLocal)?;
+    let world = World::of(topology, record).ok_or(Drop::NotLocal)?;
     // A router's error comes from whom the node wrote to.
     let about = quoted_destination(&ip, packet);
     let speaker = |address: &Saddr| topology.outsiders.find(record.vni, address);

@@ -3,14 +3,14 @@
 //! cache misses overlap.
 
 use crate::mapping::{Found, HostIndex, Key, NodeIndex, SideIndex, Target};
-use crate::wire::{Vaddr, Vni};
+use crate::wire::{Layout, Mark, Vaddr, Vni};
 
 use super::authorize::{Permitted, Verified};
 use super::classify::Incoming;
 use super::misdirected::Way;
 use super::results::Asked;
 use super::topology::NodeRecord;
-use super::{Answers, BURST, Context, Drop, Exit, Party, Punt, fan, route};
+use super::{Answers, BURST, Context, Drop, Exit, Party, Punt, fan, route, slot};
 
 /// Where a node's packet goes.
 #[derive(Clone, Copy, Debug)]
@@ -19,6 +19,8 @@ pub struct Onward<'a> {
     pub to: Place<'a>,
     /// Routers that it crosses, each for one of its TTL; fewer than that.
     pub hops: u8,
+    /// Of its address at a host, in layout `slot`.
+    pub mark: Mark,
 }
 
 /// A host of the substrate, or a node of our own.
@@ -88,8 +90,12 @@ pub fn onward<'a>(
     }
     // Nearly all; asked for by itself, it is one comparison and no jump table.
     if let Target::Remote(host) = mapping.target {
-        let to = Place::Host(host);
-        return Ok(Onward { sent: it, to, hops });
+        return Ok(Onward {
+            sent: it,
+            to: Place::Host(host),
+            hops,
+            mark: mapping.mark,
+        });
     }
     let to = match mapping.target {
         Target::Remote(host) => Place::Host(host),
@@ -103,12 +109,22 @@ pub fn onward<'a>(
         Target::Refused => return Err(refused(it, Drop::Denied)),
         Target::Gone => return Err(missing(cx, it, Drop::NoMapping)),
     };
-    Ok(Onward { sent: it, to, hops })
+    Ok(Onward {
+        sent: it,
+        to,
+        hops,
+        mark: Mark::NONE,
+    })
 }
 
 #[inline(always)]
 pub fn inward<'a>(cx: &Context<'a>, it: Verified<'a>, found: Found) -> Result<Inward<'a>, Exit> {
     let incoming = it.incoming;
+    if cx.topology.layout == Layout::Slot
+        && let Some(decided) = slot::inward(cx, incoming, found)
+    {
+        return decided;
+    }
     let Some(Target::Local(node)) = found.mapping().map(|mapping| mapping.target) else {
         return Err(not_here(cx, incoming, found));
     };

@@ -7,12 +7,12 @@ use crate::packet::{NoRoom, Packet};
 use crate::siit::fragment::{Fit, fit, fit_on_link};
 use crate::siit::{self, Inbound, Outbound};
 use crate::wire::ethernet::{self, ethertype};
-use crate::wire::{Saddr, Vaddr, Vni, flow, ipv4};
+use crate::wire::{Layout, Mark, Saddr, Vaddr, Vni, flow, ipv4};
 
 use super::authorize::Permitted;
 use super::resolve::{Inward, Onward, Place};
 use super::topology::{HostRecord, NodeRecord};
-use super::{Context, Drop, Exit, Outcome, Party, outsider};
+use super::{Context, Drop, Exit, Outcome, Party, outsider, slot};
 
 /// A packet that is to be cut, and where it goes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -29,7 +29,7 @@ pub struct Cut {
 /// Whom the pieces are for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Toward {
-    Host(HostIndex),
+    Host(HostIndex, Mark),
     /// A node of this host.
     Node(NodeIndex),
 }
@@ -48,7 +48,7 @@ pub fn onward<P: Packet>(
     it: Onward<'_>,
 ) -> Result<Outcome, Exit> {
     match it.to {
-        Place::Host(host) => to_host(cx, packet, (it.sent, it.hops), host),
+        Place::Host(host) => to_host(cx, packet, (it.sent, it.hops), (host, it.mark)),
         Place::Node(node, record) => to_neighbor(cx, packet, (it.sent, it.hops), (node, record)),
         Place::Outsider(outsider) => to_outsider(cx, packet, (it.sent, it.hops), outsider),
     }
@@ -59,14 +59,14 @@ fn to_host<P: Packet>(
     cx: &Context<'_>,
     packet: &mut P,
     (it, hops): (&Permitted<'_>, u8),
-    index: HostIndex,
+    (index, mark): (HostIndex, Mark),
 ) -> Result<Outcome, Exit> {
     let host = cx.topology.host(index).ok_or(Drop::NoMapping)?;
     match it.ip.plain() {
         Some(ip) if fit(&ip, host.mtu) == Fit::Whole => {
-            write(cx, packet, it, (host, spent(ip, hops)))
+            write(cx, packet, it, (host, mark, spent(ip, hops)))
         }
-        _ => unusual(cx, packet, (it, hops), index),
+        _ => unusual(cx, packet, (it, hops), (index, mark)),
     }
 }
 
@@ -77,15 +77,15 @@ fn unusual<P: Packet>(
     cx: &Context<'_>,
     packet: &mut P,
     (it, hops): (&Permitted<'_>, u8),
-    index: HostIndex,
+    (index, mark): (HostIndex, Mark),
 ) -> Result<Outcome, Exit> {
     let host = cx.topology.host(index).ok_or(Drop::NoMapping)?;
     let ip = it.ip.header();
     match fit(&ip, host.mtu) {
-        Fit::Whole => write(cx, packet, it, (host, spent(ip, hops))),
+        Fit::Whole => write(cx, packet, it, (host, mark, spent(ip, hops))),
         Fit::Split => Ok(Outcome::Split(Cut {
             node: it.node,
-            to: Toward::Host(index),
+            to: Toward::Host(index, mark),
             key: it.key,
             l3: it.l3,
             flow: it.flow,
@@ -113,9 +113,9 @@ pub fn to_substrate<P: Packet>(
     cx: &Context<'_>,
     packet: &mut P,
     it: &Permitted<'_>,
-    host: &HostRecord,
+    (host, mark): (&HostRecord, Mark),
 ) -> Result<Outcome, Exit> {
-    write(cx, packet, it, (host, it.ip.header()))
+    write(cx, packet, it, (host, mark, it.ip.header()))
 }
 
 #[inline(always)]
@@ -123,7 +123,7 @@ fn write<P: Packet>(
     cx: &Context<'_>,
     packet: &mut P,
     it: &Permitted<'_>,
-    (host, ip): (&HostRecord, ipv4::Header),
+    (host, mark, ip): (&HostRecord, Mark, ipv4::Header),
 ) -> Result<Outcome, Exit> {
     let (node, vnet) = (it.record, it.vnet);
     let hop = cx.topology.hop(host, it.flow).ok_or(Drop::NoNeighbor)?;
@@ -136,13 +136,20 @@ fn write<P: Packet>(
     let rest = hop
         .write_link(packet.head_mut())
         .ok_or(Drop::HeadersSplit)?;
+    let layout = cx.topology.layout;
+    let dst = layout.compose(&host.locator, Vni(it.key.vni()), ip.dst);
+    let (src, dst, checksum_delta) = match layout {
+        Layout::Slot => slot::ends(node, ip.src, (dst, mark)),
+        Layout::P72 | Layout::P64 => {
+            let parts = [node.checksum_part, host.checksum_part].map(u64::from);
+            let delta = siit::address_delta(parts[0], parts[1]);
+            (with_vaddr(node.saddr, ip.src), dst, delta)
+        }
+    };
     let translation = Outbound {
-        src: with_vaddr(node.saddr, ip.src),
-        dst: cx
-            .topology
-            .layout
-            .compose(&host.locator, Vni(it.key.vni()), ip.dst),
-        checksum_delta: siit::address_delta(node.checksum_part.into(), host.checksum_part.into()),
+        src,
+        dst,
+        checksum_delta,
         mode: vnet.mode,
         traffic_class: traffic_class(vnet.dscp, ip.tos),
         entropy: flow::entropy(it.flow) & cx.topology.entropy.mask(),
@@ -341,7 +348,7 @@ pub(super) fn move_front<P: Packet>(packet: &mut P, n: isize) -> Result<(), NoRo
 
 /// The node's substrate address for the source it uses.
 #[inline]
-fn with_vaddr(base: Saddr, vaddr: Vaddr) -> Saddr {
+pub(super) fn with_vaddr(base: Saddr, vaddr: Vaddr) -> Saddr {
     (u128::from_be_bytes(base) | u128::from(vaddr.0)).to_be_bytes()
 }
 

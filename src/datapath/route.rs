@@ -12,7 +12,7 @@ use crate::wire::Vaddr;
 use super::authorize::Permitted;
 use super::segments::{Leg, RouterRecord};
 use super::topology::Topology;
-use super::{Context, Drop, Exit, Party, Punt};
+use super::{Context, Drop, Exit, Party, Punt, slot};
 
 /// Routers that one packet may cross. Longer chains are none that anybody
 /// builds, and routes that go round would cost a packet's whole TTL.
@@ -150,7 +150,7 @@ fn behind(cx: &Context<'_>, it: &Permitted<'_>, found: Found, via: Vaddr) -> Res
     match (next, found.mapping()) {
         // What is not known of the destination is asked for as ever.
         (Some(_), None) => Ok(()),
-        (Some(next), Some(mapping)) if next.target == mapping.target => Ok(()),
+        (Some(next), Some(mapping)) if slot::is_behind(&next, &mapping) => Ok(()),
         (Some(_), Some(_)) => Err(Exit::Refuse {
             why: Drop::NotBehind,
             node: it.node,

@@ -3,7 +3,7 @@
 use std::fmt::{self, Write};
 
 use crate::mapping::NodeIndex;
-use crate::wire::Vaddr;
+use crate::wire::{Layout, Mark, Vaddr};
 
 use super::authorize::{Permitted, Verified};
 use super::classify::{Classified, Incoming};
@@ -95,7 +95,10 @@ impl Tell for Onward<'_> {
         match self.to {
             Place::Node(node, _) => write!(out, "node {} of this host", whose(topology, node)),
             Place::Host(host) => match topology.host(host) {
-                Some(host) => write!(out, "host {} {}", host.name, host.locator),
+                Some(host) => {
+                    write!(out, "host {} {}", host.name, host.locator)?;
+                    slot_of(topology, self.mark, out)
+                }
                 None => out.write_str("a host that is gone"),
             },
             Place::Outsider(outsider) => {
@@ -107,7 +110,21 @@ impl Tell for Onward<'_> {
 
 impl Tell for Inward<'_> {
     fn tell(&self, topology: &Topology, out: &mut impl Write) -> fmt::Result {
-        write!(out, "node {}", whose(topology, self.node))
+        write!(out, "node {}", whose(topology, self.node))?;
+        let mark = Mark::of(&self.incoming.packet.words.dst);
+        match topology.layout == Layout::Slot && mark.is_forwarded() {
+            true => write!(out, ", which is in slot {}", mark.slot()),
+            false => Ok(()),
+        }
+    }
+}
+
+/// What layout `slot` adds to the host.
+fn slot_of(topology: &Topology, mark: Mark, out: &mut impl Write) -> fmt::Result {
+    match topology.layout {
+        Layout::Slot if mark.is_forwarded() => write!(out, ", behind slot {}", mark.slot()),
+        Layout::Slot => write!(out, ", slot {}", mark.slot()),
+        Layout::P72 | Layout::P64 => Ok(()),
     }
 }
 

@@ -15,6 +15,7 @@ use super::fan::Fans;
 use super::outsider::Outsiders;
 use super::plain;
 use super::segments::{IfaceRecord, RouterRecord, Segment, SubnetRecord};
+use super::slot::Slots;
 use super::watch::Filter;
 use crate::mapping::{HostIndex, NodeIndex};
 use crate::model::{Dscp, IcmpRate, Mode, Role, Verify};
@@ -54,6 +55,8 @@ pub struct Topology {
     pub routers: Vec<RouterRecord>,
     /// Members of groups, and of subnets that hear broadcasts.
     pub fans: Arc<Fans>,
+    /// Nodes by their slots, in layout `slot`.
+    pub slots: Slots,
     /// The SIIT relay, if the appliance is one.
     pub relay: Option<Box<RelayRecord>>,
 }
@@ -198,12 +201,12 @@ pub struct NodeRecord {
     pub mac: Option<Mac>,
     /// Prefixes behind it.
     pub prefixes: Vec<Prefix4>,
-    /// Its address in the substrate, IPv4 part zero; another source address of
-    /// the node is put into it.
+    /// Its address in the substrate with its slot, IPv4 part zero; whichever
+    /// source address the node uses is put into it.
     pub saddr: Saddr,
     /// What the MACs of other nodes of its vnet begin with.
     pub neighbors: Family,
-    /// Sum of locator and vni on the source side and of the vni on the
+    /// Sum of locator, slot and vni on the source side and of the vni on the
     /// destination side: what does not depend on the destination host.
     pub checksum_part: u16,
     pub segment: Segment,
@@ -214,6 +217,12 @@ impl NodeRecord {
     #[inline]
     pub fn owns(&self, address: Vaddr) -> bool {
         self.vaddr == address || self.prefixes.iter().any(|p| p.contains(address))
+    }
+
+    /// Whether an address of its is one that it routes to, and not its own.
+    pub fn has_behind(&self, address: Vaddr) -> bool {
+        let own = |p: &Prefix4| p.len == 32 && p.address == address;
+        self.vaddr != address && !self.prefixes.iter().any(own)
     }
 
     /// The MAC that packets of `source` come from: its own within the subnet,

@@ -7,6 +7,8 @@
 
 use std::{fmt, net::Ipv4Addr};
 
+use crate::wire::Mark;
+
 /// A virtual address in its vnet: what the table is asked for.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(transparent)]
@@ -68,9 +70,12 @@ impl fmt::Debug for Key {
 /// Indices are 28 bits wide: a target is one word with its kind.
 const INDEX_BITS: u32 = 28;
 const INDEX_MASK: u32 = (1 << INDEX_BITS) - 1;
+/// Hosts leave seven of them to a mark, of which I/G is never set.
+const HOST_BITS: u32 = 21;
+const HOST_MASK: u32 = (1 << HOST_BITS) - 1;
 
 macro_rules! index {
-    ($(#[$doc:meta])* $name:ident) => {
+    ($(#[$doc:meta])* $name:ident $mask:ident) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[repr(transparent)]
@@ -78,12 +83,12 @@ macro_rules! index {
 
         impl $name {
             /// The largest index a mapping can hold.
-            pub const MAX: Self = Self(INDEX_MASK);
+            pub const MAX: Self = Self($mask);
 
             /// `None` above [`MAX`](Self::MAX).
             #[inline]
             pub const fn new(index: u32) -> Option<Self> {
-                if index <= INDEX_MASK { Some(Self(index)) } else { None }
+                if index <= $mask { Some(Self(index)) } else { None }
             }
 
             /// The index as a number.
@@ -103,16 +108,16 @@ macro_rules! index {
 
 index! {
     /// A place in the table of nodes of this host.
-    NodeIndex
+    NodeIndex INDEX_MASK
 }
 index! {
     /// A place in the host table (locator, next hops).
-    HostIndex
+    HostIndex HOST_MASK
 }
 index! {
     /// A place in the side table of odd targets: other vnets, systems weft
     /// does not manage, edges.
-    SideIndex
+    SideIndex INDEX_MASK
 }
 
 /// Where frames for a key go.
@@ -155,7 +160,7 @@ impl Target {
         let index = word & INDEX_MASK;
         match word >> INDEX_BITS {
             Self::LOCAL => Self::Local(NodeIndex(index)),
-            Self::REMOTE => Self::Remote(HostIndex(index)),
+            Self::REMOTE => Self::Remote(HostIndex(index & HOST_MASK)),
             2 => Self::Side(SideIndex(index)),
             3 => Self::Blackhole,
             6 => Self::Gone,
@@ -176,6 +181,9 @@ pub struct Mapping {
     /// The host it was at before, and the second until which frames from
     /// there are still its own.
     pub previous: Option<(HostIndex, u32)>,
+    /// Bits 64 to 71 of its address at a remote host, I/G apart; none but in
+    /// layout `slot`.
+    pub mark: Mark,
 }
 
 impl Mapping {
@@ -186,6 +194,7 @@ impl Mapping {
             target,
             expires: 0,
             previous: None,
+            mark: Mark::NONE,
         }
     }
 
@@ -211,18 +220,27 @@ impl Mapping {
         };
         // The third word is free for data of a single destination.
         [
-            self.target.encode() as u64 | (self.expires as u64) << 32,
+            self.target.encode() as u64 | self.mark_bits() | (self.expires as u64) << 32,
             previous,
             0,
         ]
     }
 
+    /// Where the word of a remote target has room for them.
+    const fn mark_bits(self) -> u64 {
+        match self.target {
+            Target::Remote(_) => ((self.mark.byte() >> 1) as u64) << HOST_BITS,
+            _ => 0,
+        }
+    }
+
     #[inline(always)]
     pub(super) const fn decode(words: Words) -> Self {
         let [value, previous, _] = words;
-        let host = HostIndex(previous as u32 & INDEX_MASK);
+        let host = HostIndex(previous as u32 & HOST_MASK);
         Self {
             target: Target::decode(value as u32),
+            mark: mark_of(value as u32),
             expires: (value >> 32) as u32,
             previous: if previous & PREVIOUS != 0 {
                 Some((host, (previous >> 32) as u32))
@@ -268,9 +286,15 @@ impl Found {
     pub const fn host_at(self, now: u32) -> Option<HostIndex> {
         let word = self.0[0] as u32;
         if word >> INDEX_BITS == Target::REMOTE && self.lasts(now) {
-            return Some(HostIndex(word & INDEX_MASK));
+            return Some(HostIndex(word & HOST_MASK));
         }
         None
+    }
+
+    /// The mark of its address, if it is at a host.
+    #[inline(always)]
+    pub const fn mark(self) -> Mark {
+        mark_of(self.0[0] as u32)
     }
 
     /// The node of this host it is, whether it has ended or not.
@@ -294,6 +318,14 @@ impl Found {
 impl fmt::Debug for Found {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&self.mapping(), f)
+    }
+}
+
+#[inline(always)]
+const fn mark_of(word: u32) -> Mark {
+    match word >> INDEX_BITS == Target::REMOTE {
+        true => Mark::from_byte(((word & INDEX_MASK) >> HOST_BITS << 1) as u8),
+        false => Mark::NONE,
     }
 }
 
@@ -321,18 +353,22 @@ mod tests {
         ];
         for target in targets {
             for expires in [0, 1, u32::MAX] {
-                for previous in [
-                    None,
-                    Some((host, u32::MAX)),
-                    Some((HostIndex(0), 0)),
-                    Some((HostIndex(5), 9)),
+                for (previous, mark) in [
+                    (None, Mark::NONE),
+                    (Some((host, u32::MAX)), Mark::from_byte(0xfe)),
+                    (Some((HostIndex(0), 0)), Mark::from_byte(4)),
+                    (Some((HostIndex(5), 9)), Mark::from_byte(0x82)),
                 ] {
+                    let at_a_host = matches!(target, Target::Remote(_));
+                    let mark = if at_a_host { mark } else { Mark::NONE };
                     let mapping = Mapping {
                         target,
                         expires,
                         previous,
+                        mark,
                     };
                     let found = Found::new(mapping.encode());
+                    assert_eq!(found.mark(), mark);
                     assert_eq!(Mapping::decode(mapping.encode()), mapping);
                     assert_eq!(found.mapping(), Some(mapping));
                     for now in [0, 1, u32::MAX - 1, u32::MAX] {
@@ -362,9 +398,11 @@ mod tests {
     }
 
     #[test]
-    fn indices_are_28_bits() {
-        assert_eq!(HostIndex::new(0x0fff_ffff), Some(HostIndex::MAX));
-        assert_eq!(HostIndex::new(0x1000_0000), None);
+    fn indices_are_28_bits_and_those_of_hosts_21() {
+        assert_eq!(NodeIndex::new(0x0fff_ffff), Some(NodeIndex::MAX));
+        assert_eq!(NodeIndex::new(0x1000_0000), None);
+        assert_eq!(HostIndex::new(0x001f_ffff), Some(HostIndex::MAX));
+        assert_eq!(HostIndex::new(0x0020_0000), None);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use proptest::prelude::*;
 
 use super::{grow::RawWriter, hash::Seed, *};
+use crate::wire::Mark;
 
 fn host(index: u32) -> Target {
     Target::Remote(HostIndex::new(index).unwrap())
@@ -43,6 +44,7 @@ fn mapping() -> impl Strategy<Value = Mapping> {
         target: host(index),
         expires,
         previous: previous.map(|(host, until)| (HostIndex::new(host).unwrap(), until)),
+        mark: Mark::from_byte((index * 20) as u8 & !1),
     })
 }
 

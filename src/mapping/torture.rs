@@ -12,6 +12,7 @@ use std::{
 };
 
 use super::*;
+use crate::wire::Mark;
 
 const READERS: usize = 3;
 
@@ -42,11 +43,13 @@ fn digest(key: Key, revision: u32) -> u32 {
 /// no previous place, so entries go to and fro between one word and two.
 fn derived(key: Key, revision: u32) -> Mapping {
     let digest = digest(key, revision);
-    let previous = (HostIndex::new(digest >> 4).unwrap(), !digest);
+    let most = HostIndex::MAX.get();
+    let previous = (HostIndex::new(digest >> 4 & most).unwrap(), !digest);
     Mapping {
-        target: Target::Remote(HostIndex::new(digest & HostIndex::MAX.get()).unwrap()),
+        target: Target::Remote(HostIndex::new(digest & most).unwrap()),
         expires: revision,
         previous: (digest & 1 != 0).then_some(previous),
+        mark: Mark::from_byte((digest >> 21) as u8 & !1),
     }
 }
 

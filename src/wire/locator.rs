@@ -7,8 +7,9 @@
 //! slot  |  locator /64  |slot|UG|  vni 24  |   IPv4 32      |
 //! ```
 //!
-//! `UG` are the U/L and I/G bits (70 and 71); `slot` is bits 64 to 69. Both
-//! addresses of a packet are composed and taken apart here and nowhere else.
+//! `UG` are the U/L and I/G bits (70 and 71); `slot` is bits 64 to 69: see
+//! [`mark`](super::mark). Both addresses of a packet are composed and taken
+//! apart here and there and nowhere else.
 
 use std::fmt;
 use std::net::Ipv6Addr;

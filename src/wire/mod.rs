@@ -19,6 +19,7 @@ pub mod ipv4;
 pub mod ipv6;
 pub mod load;
 pub mod locator;
+pub mod mark;
 pub mod protocol;
 pub mod tcp;
 pub mod udp;
@@ -26,3 +27,4 @@ pub mod virtual_mac;
 
 pub use address::{Mac, Vaddr, Vni};
 pub use locator::{Layout, Locator, Prefix6, Saddr};
+pub use mark::Mark;

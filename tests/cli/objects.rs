@@ -98,17 +98,23 @@ fn bindings() {
         {"object": {"name": "C", "vnet": "Z", "address": "10.0.0.5", "port": "vm1",
                     "mac": "02:00:00:00:00:05"}, "origin": "file", "revision": 0},
         {"object": {"name": "D", "vnet": "Z", "address": "10.0.0.6", "port": "vm2"},
-         "origin": "file", "revision": 0, "learned": {"mac": "02:00:00:00:00:06"}},
+         "origin": "file", "revision": 0, "learned": {"mac": "02:00:00:00:00:06", "slot": 0}},
+        {"object": {"name": "E", "vnet": "Z", "address": "10.0.0.7", "port": "vm3", "slot": 63},
+         "origin": "file", "revision": 0},
+        {"object": {"name": "F", "vnet": "Z", "address": "10.0.0.8", "port": "vm4"},
+         "origin": "file", "revision": 0, "learned": {"slot": 2}},
     ]});
     case(
         "binding list --vnet Z",
         "binding.list",
         json!({"vnet": "Z"}),
         held.clone(),
-        "NAME  VNET  ADDRESS   PREFIXES  PORT  VLAN  MAC                MAC-FROM  REVISION  ORIGIN
-         A     Z     10.0.0.2  -         vm1    100  -                  -                -  operator
-         C     Z     10.0.0.5  -         vm1      -  02:00:00:00:00:05  given            -  file
-         D     Z     10.0.0.6  -         vm2      -  02:00:00:00:00:06  learned          -  file",
+        "NAME  VNET  ADDRESS   PREFIXES  PORT  VLAN  SLOT  MAC                MAC-FROM  REVISION  ORIGIN
+         A     Z     10.0.0.2  -         vm1    100     -  -                  -                -  operator
+         C     Z     10.0.0.5  -         vm1      -     -  02:00:00:00:00:05  given            -  file
+         D     Z     10.0.0.6  -         vm2      -     0  02:00:00:00:00:06  learned          -  file
+         E     Z     10.0.0.7  -         vm3      -    63  -                  -                -  file
+         F     Z     10.0.0.8  -         vm4      -     2  -                  -                -  file",
     );
     let ran = Appliance::answering("binding.list", held)
         .weft("binding show A")
@@ -126,6 +132,13 @@ fn mappings() {
         ]}),
     );
     change(
+        "mapping add --vnet Z 10.0.9.0/28 --host S --slot 63",
+        "mapping.set",
+        json!({"vnet": "Z", "mappings": [
+            {"address": "10.0.9.0/28", "host": "S", "slot": 63},
+        ]}),
+    );
+    change(
         "mapping remove --vnet Z 10.0.0.3 10.1.0.0/16",
         "mapping.remove",
         json!({"vnet": "Z", "mappings": [{"address": "10.0.0.3/32"}, {"address": "10.1.0.0/16"}]}),
@@ -134,10 +147,11 @@ fn mappings() {
         "mapping show --vnet Z 10.1.2.3 --match",
         "mapping.get",
         json!({"vnet": "Z", "address": "10.1.2.3/32", "match": true}),
-        json!({"object": {"vnet": "Z", "address": "10.1.0.0/16", "host": "S", "expires": 20},
+        json!({"object": {"vnet": "Z", "address": "10.1.0.0/16", "host": "S", "expires": 20,
+                          "slot": 7},
                "origin": "agent", "revision": 1}),
-        "VNET  ADDRESS      HOST  EXPIRES  REVISION  ORIGIN
-         Z     10.1.0.0/16  S          20         1  agent",
+        "VNET  ADDRESS      HOST  SLOT  EXPIRES  REVISION  ORIGIN
+         Z     10.1.0.0/16  S        7       20         1  agent",
     );
     case(
         "mapping show --vnet Z 10.0.0.3",
@@ -145,8 +159,8 @@ fn mappings() {
         json!({"vnet": "Z", "address": "10.0.0.3/32"}),
         json!({"object": {"vnet": "Z", "address": "10.0.0.3/32", "host": "S"},
                "origin": "file", "revision": 0}),
-        "VNET  ADDRESS   HOST  EXPIRES  REVISION  ORIGIN
-         Z     10.0.0.3  S           -         -  file",
+        "VNET  ADDRESS   HOST  SLOT  EXPIRES  REVISION  ORIGIN
+         Z     10.0.0.3  S        -        -         -  file",
     );
 }
 
@@ -179,7 +193,7 @@ fn a_long_list_comes_page_by_page_under_one_heading() {
     assert_eq!(lines.len(), 6);
     assert_eq!(
         lines[5],
-        "Z     10.0.0.5  S           -         -  operator"
+        "Z     10.0.0.5  S        -        -         -  operator"
     );
     let cursors: Vec<_> = appliance.asked().into_iter().map(|(_, p)| p).collect();
     assert_eq!(

@@ -150,6 +150,7 @@ const EFFECTS: &[(&str, &str, &[&str])] = &[
             "binding.mac",
         ],
     ),
+    ("binding", "src/appliance/compile/slots.rs", &["one.slot"]),
     (
         "host",
         "src/appliance/compile/hosts.rs",
@@ -164,6 +165,7 @@ const EFFECTS: &[(&str, &str, &[&str])] = &[
             "mapping.host",
             "mapping.expires",
             "mapping.revision",
+            "mapping.slot",
         ],
     ),
     (

@@ -130,6 +130,7 @@ fn the_difference_is_told_by_object_and_field() {
         host: "S".into(),
         expires: None,
         revision: 0,
+        slot: None,
     });
     let set = MappingSet {
         vnet: "Z".into(),
@@ -364,6 +365,22 @@ fn what_needs_a_restart_is_refused_all_of_it_by_name() {
     );
     assert_eq!(calls(&rig), [""; 0]);
     assert_eq!(dump(&mut client), before);
+}
+
+/// Hosts of two layouts do not understand each other, so none changes while
+/// nodes talk.
+#[test]
+fn a_layout_stays() {
+    let (rig, mut client) = running();
+    let text = with("name = \"R\"", "name = \"R\"\nlayout = \"slot\"")
+        .replace("2001:db8:0:a:100::/72", "2001:db8:0:a::/64")
+        .replace("2001:db8:0:b:200::/72", "2001:db8:0:b::/64");
+    let error = refused(&mut client, &text);
+    assert_eq!(error.code, ErrorCode::Restart);
+    let data = error.data.unwrap();
+    let paths: Vec<_> = data.problems.iter().map(|p| p.path.as_str()).collect();
+    assert_eq!(paths, ["layout", "locator"]);
+    assert_eq!(calls(&rig), [""; 0]);
 }
 
 #[test]

@@ -346,6 +346,7 @@ fn a_file_is_taken_as_a_whole_or_not_at_all() {
         host: "S".into(),
         expires: None,
         revision: 0,
+        slot: None,
     };
     let set = MappingSet {
         vnet: "Z".into(),

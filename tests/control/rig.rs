@@ -91,13 +91,14 @@ impl Plant for TestPlant {
         &mut self,
         vni: Vni,
         prefix: Prefix4,
-        host: u32,
+        (host, slot): (u32, Option<u8>),
         at: Option<u32>,
     ) -> Result<(), PlantError> {
         let mut told = self.0.lock().unwrap();
         told.sets += 1;
         if !told.count_only {
-            told.calls.push(format!("set {prefix}"));
+            let slot = slot.map_or(String::new(), |slot| format!(" in slot {slot}"));
+            told.calls.push(format!("set {prefix}{slot}"));
         }
         if told.count_only {
             return Ok(());

@@ -19,6 +19,7 @@ mod ports;
 mod punts;
 mod relay;
 mod routers;
+mod slot;
 mod vectors;
 mod watching;
 mod workers;

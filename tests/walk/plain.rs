@@ -12,9 +12,10 @@ use weft::mapping::{Domain, Limits, Mapping, Writer};
 use weft::model::{Dscp, Mode};
 use weft::packet::{Buffer, Meta};
 use weft::wire::virtual_mac;
-use weft::wire::{Layout, Locator, Mac, Saddr, Vaddr, checksum};
+use weft::wire::{Layout, Mac, Mark, Saddr, Vaddr};
 
 use crate::common::frames::{self, Ip, Ip6, TCP, UDP};
+use crate::common::layouts::{self, SLOTS_R, SLOTS_S};
 use crate::common::segments::{Router, install};
 use crate::common::topology::*;
 
@@ -34,6 +35,8 @@ struct World {
     mtu: u16,
     own_ranges: usize,
     segments: Segments,
+    /// Of the mapping of G: other layouts do not look at it.
+    mark: u8,
 }
 
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -72,54 +75,56 @@ fn worlds() -> impl Strategy<Value = World> {
             Segments::Routed(2, Routes::Few),
             Segments::Routed(2, Routes::Many),
         ]),
+        mostly(
+            &[9 << 2, 9 << 2, 0],
+            any::<u8>().prop_map(|mark| mark & 0xfe),
+        ),
     );
     (layout, mode, dscp, expires, rest).prop_map(
-        |(layout, mode, dscp, expires, (previous, tagged, mtu, own_ranges, segments))| World {
-            layout,
-            mode,
-            dscp,
-            expires,
-            previous,
-            tagged_hop: tagged == 0,
-            mtu,
-            own_ranges,
-            segments,
+        |(layout, mode, dscp, expires, (previous, tagged, mtu, own_ranges, segments, mark))| {
+            World {
+                layout,
+                mode,
+                dscp,
+                expires,
+                previous,
+                tagged_hop: tagged == 0,
+                mtu,
+                own_ranges,
+                segments,
+                mark,
+            }
         },
     )
 }
 
 impl World {
-    fn locator(&self, of: Locator) -> Locator {
-        let bits = of.bits() >> 64 << 64;
+    /// A node's address as a host would write it, with its mark changed.
+    fn saddr(&self, (host, vaddr): (u8, Vaddr), twist: u8) -> Saddr {
+        let of = [locator_r, locator_s, locator_t][usize::from(host)]();
+        let address = self
+            .layout
+            .compose(&layouts::locator(self.layout, of), Z, self.place(vaddr));
+        let place = |nodes: &[Vaddr]| nodes.iter().position(|node| *node == vaddr);
+        let slots = match host {
+            0 => place(&[A, C, NOBODY, E]).map(|at| SLOTS_R[at]),
+            _ => place(&[G]).map(|at| SLOTS_S[at]),
+        };
         match self.layout {
-            Layout::P72 => of,
-            _ => Locator::new(bits.into(), 64).expect("64 bits"),
+            Layout::Slot => {
+                let mark = layouts::slot(slots.unwrap_or_default()).byte() ^ twist;
+                Mark::from_byte(mark).on(address)
+            }
+            _ => address,
         }
-    }
-
-    fn saddr(&self, of: Locator, vaddr: Vaddr) -> Saddr {
-        self.layout.compose(&self.locator(of), Z, vaddr)
     }
 
     fn topology(&self) -> Topology {
         let mut topology = topology_r();
-        topology.layout = self.layout;
         topology.entropy = Default::default();
-        let own = self.locator(locator_r());
-        topology.locator = Some(own);
-        for node in &mut topology.nodes {
-            node.saddr = self.layout.compose(&own, node.vni, Vaddr(0));
-            let vni = checksum::sum(&(u128::from(node.vni.0) << 32).to_be_bytes());
-            let part = self.layout.checksum_part(&own, node.vni) + vni;
-            node.checksum_part = checksum::fold(part);
-        }
-        topology.host_by_locator.clear();
-        for (index, host) in (0..).zip(&mut topology.hosts) {
-            host.locator = self.locator(host.locator);
-            host.checksum_part = checksum::fold(checksum::sum(&host.locator.bits().to_be_bytes()));
+        layouts::lay(&mut topology, self.layout, &SLOTS_R);
+        for host in &mut topology.hosts {
             host.mtu = self.mtu;
-            let bits = host.locator.bits();
-            topology.host_by_locator.insert(bits, host_index(index));
         }
         for vnet in &mut topology.vnets {
             (vnet.mode, vnet.dscp) = (self.mode, self.dscp);
@@ -210,6 +215,7 @@ impl World {
         let g = Mapping {
             expires: self.expires,
             previous: self.previous.then_some((HOST_T, NOW + 1)),
+            mark: Mark::from_byte(self.mark),
             ..remote(HOST_S)
         };
         for (key, mapping) in [
@@ -434,6 +440,8 @@ fn sent() -> impl Strategy<Value = Sent> {
 struct Came {
     from: (u8, Vaddr),
     to: (u8, Vaddr),
+    /// Bits of their marks that are not what they should be.
+    twists: (u8, u8),
     header: (u8, u32, u8),
     payload: Vec<u8>,
     kind: Kind,
@@ -452,10 +460,12 @@ fn came() -> impl Strategy<Value = Came> {
     let label = (label, 0..512u32)
         .prop_map(|((ttl, df, tag), entropy)| frames::label(ttl, df, tag) | entropy);
     let header = (any::<u8>(), label, kinds(), accidents());
-    (from, to, header, payloads()).prop_map(
-        |(from, to, (class, label, kind, accident), (next_header, payload))| Came {
+    let twist = || mostly(&[0, 0, 0, 4], any::<u8>());
+    (from, to, (twist(), twist()), header, payloads()).prop_map(
+        |(from, to, twists, (class, label, kind, accident), (next_header, payload))| Came {
             from,
             to,
+            twists,
             header: (class, label, next_header),
             payload,
             kind,
@@ -466,15 +476,15 @@ fn came() -> impl Strategy<Value = Came> {
 
 impl Came {
     fn frame(self, world: &World) -> Frame {
-        let of = |(host, vaddr): (u8, Vaddr)| {
-            let locators = [locator_r, locator_s, locator_t];
-            world.saddr(locators[usize::from(host)](), world.place(vaddr))
-        };
+        let ends = (
+            world.saddr(self.from, self.twists.0),
+            world.saddr(self.to, self.twists.1),
+        );
         let (traffic_class, label, next_header) = self.header;
         let ip = Ip6 {
             traffic_class,
             label,
-            ..Ip6::new(of(self.from), of(self.to), next_header, self.payload)
+            ..Ip6::new(ends.0, ends.1, next_header, self.payload)
         };
         (UPLINK, suffer(ip.to_r(), self.accident), self.kind)
     }
@@ -568,6 +578,7 @@ fn packets_through_routers_are_plain() {
             mtu: 1500,
             own_ranges: 1,
             segments: Segments::Routed(routers, routes),
+            mark: 9 << 2,
         };
         let sent = |dst, ttl| {
             let sent = Sent {
@@ -612,6 +623,7 @@ fn usual_packets_are_plain() {
         mtu: 1500,
         own_ranges: 1,
         segments: Segments::Flat,
+        mark: 9 << 2,
     };
     for layout in [Layout::P72, Layout::P64, Layout::Slot] {
         for mode in [Mode::Siit, Mode::Transparent] {
@@ -639,6 +651,7 @@ fn usual_packets_are_plain() {
                 let came = Came {
                     from: (1, G),
                     to: (0, A),
+                    twists: (0, 0),
                     header: (0, frames::label(64, true, tag), next_header),
                     payload,
                     kind: Kind::Whole,

@@ -310,7 +310,7 @@ mod tests {
         let vni = Vni(0x5a_0001);
         let here = "10.0.0.99".parse().unwrap();
         plant
-            .point(vni, here, store.host_index("S").unwrap(), None)
+            .point(vni, here, (store.host_index("S").unwrap(), None), None)
             .unwrap();
         let replies = after(&mut plant, &store, &scan[..1]);
         assert_eq!(replies.frames.len(), 1);

@@ -168,7 +168,7 @@ mod tests {
         // The address is another host's: its word ends.
         let host = store.host_index("S").unwrap();
         plant
-            .point(Z, "10.0.0.2".parse().unwrap(), host, None)
+            .point(Z, "10.0.0.2".parse().unwrap(), (host, None), None)
             .unwrap();
         assert!(matches!(target(&plant), Some(Target::Remote(_))));
         plant.forget_gone(u32::MAX);

@@ -7,6 +7,7 @@ mod nodes;
 mod numbers;
 mod ports;
 mod segments;
+mod slots;
 
 use hashbrown::HashMap;
 
@@ -25,6 +26,7 @@ use super::relay::RelayLinks;
 use super::routing::Routing;
 
 pub use numbers::{Index, Numbers};
+pub use slots::Slots;
 
 /// What does not change while the appliance runs, but for ports that come and go.
 #[derive(Clone, Debug)]
@@ -63,6 +65,7 @@ pub(in crate::appliance) struct Live<'a> {
     /// MTUs that routers on the way named, by the host's locator.
     pub path_mtu: &'a HashMap<u128, u16>,
     pub routing: &'a Routing,
+    pub slots: &'a Slots,
     pub watch: &'a [Filter],
     pub resolver: bool,
     /// Who is to get what is sent to several.

@@ -6,7 +6,7 @@ use crate::datapath::topology::{NodeRecord, Topology, VnetRecord};
 use crate::mapping::NodeIndex;
 use crate::model::{self, MssClamp};
 use crate::wire::virtual_mac::{Family, Kind};
-use crate::wire::{Locator, Mac, Vaddr, Vni, checksum, ipv4, tcp};
+use crate::wire::{Layout, Locator, Mac, Mark, Vaddr, Vni, checksum, ipv4, tcp};
 
 use super::{Live, Site};
 
@@ -66,10 +66,18 @@ pub(super) fn add_node(
     let (Some(port), Some(own)) = (port, site.locator) else {
         return;
     };
+    let mark = match site.layout {
+        Layout::Slot => match live.slots.get(&binding.name).and_then(Mark::of_slot) {
+            Some(mark) => mark,
+            None => return,
+        },
+        Layout::P72 | Layout::P64 => Mark::NONE,
+    };
     let mac = binding.mac.or_else(|| live.learned.get(&index).copied());
     let vlan = binding.vlan.unwrap_or(0);
     // Both ends' vni parts lie in the same vnet: the far one is added here
-    // once, the locators' parts are the node's own and the host's.
+    // once, the locators' parts are the node's own and the host's. The far
+    // slot is its mapping's.
     let source = site.layout.checksum_part(&own, vni);
     let nowhere = Locator::new(std::net::Ipv6Addr::UNSPECIFIED, site.layout.locator_len());
     let far_vni = nowhere.map_or(0, |nowhere| site.layout.checksum_part(&nowhere, vni));
@@ -83,11 +91,14 @@ pub(super) fn add_node(
             vlan,
             mac,
             prefixes: binding.prefixes.clone(),
-            saddr: site.layout.compose(&own, vni, Vaddr(0)),
+            saddr: mark.on(site.layout.compose(&own, vni, Vaddr(0))),
             neighbors: Family::new(Kind::Node, vni),
-            checksum_part: checksum::fold(source + far_vni),
+            checksum_part: checksum::fold(source + far_vni + u64::from(mark.sum())),
             segment,
         };
+    }
+    if site.layout == Layout::Slot {
+        topology.slots.put(mark, index);
     }
     topology.learning |= mac.is_none();
     topology.ports[port]

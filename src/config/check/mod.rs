@@ -20,6 +20,7 @@ mod port;
 mod relay;
 mod segment;
 mod settings;
+mod slot;
 mod snmp;
 mod substrate;
 mod tenant;
@@ -42,6 +43,7 @@ pub use policy::policy;
 pub use port::port;
 pub use relay::relay;
 pub use segment::{address_in, alone, placed, router, subnet, vnet_of_router, vroute};
+pub use slot::slot;
 pub use substrate::{host, neighbor, route};
 pub use tenant::{binding, mapping, vnet};
 
@@ -157,6 +159,7 @@ pub fn check(config: &Config) -> Findings {
     settings::check(config, &mut out);
     port::check(config, &index, &mut out);
     let held = tenant::check(config, &index, &mut out);
+    slot::check(config, &mut out);
     substrate::check(config, &index, &mut out);
     relay::check(config, &index, &mut out);
     eam::check(config, &mut out);

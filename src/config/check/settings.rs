@@ -5,7 +5,6 @@ use std::path::Path;
 
 use super::{Findings, device, in_range, name};
 use crate::config::{Config, Control, GroupAccess, Idle, Limits};
-use crate::wire::Layout;
 
 /// `sun_path` has 108 bytes, one of them the closing zero.
 const MAX_SOCKET_PATH: usize = 107;
@@ -29,10 +28,6 @@ const OWN_ARGS: &[(&str, &str)] = &[
 
 pub(super) fn check(config: &Config, out: &mut Findings) {
     name(|| "name".to_owned(), &config.name, out);
-    if config.layout == Layout::Slot {
-        let message = "layout `slot` is not supported yet";
-        out.hinted("layout".to_owned(), message, "use `p72` or `p64`");
-    }
     in_range(|| "mtu".to_owned(), "", "mtu", config.mtu.into(), out);
     runtime(config, out);
     control(&config.control, out);

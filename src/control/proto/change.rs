@@ -110,6 +110,9 @@ pub struct MappingRow<'a> {
     /// Revision of this fact; absent or 0 claims no order.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub revision: u64,
+    /// Slot of the node, in layout `slot`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slot: Option<u8>,
 }
 
 /// Removes mappings of one vnet, all or none.

@@ -23,7 +23,11 @@ pub struct Held<T> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Learned {
     /// Hardware address the node was seen with; none when one is given.
-    pub mac: Mac,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mac: Option<Mac>,
+    /// Slot the node is in, in layout `slot`; none when one is given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slot: Option<u8>,
 }
 
 /// A page of a list. `next` is the cursor of the following page; absent on

@@ -36,8 +36,14 @@ impl Server {
             Method::BindingList => {
                 let mut bindings = store.list_bindings(&params(raw)?, page);
                 for held in &mut bindings.items {
-                    let mac = plant.learned_mac(&held.object.name);
-                    held.learned = mac.map(|mac| Learned { mac });
+                    let binding = &held.object;
+                    let mac = plant.learned_mac(&binding.name);
+                    let slot = plant.slot_of(&binding.name);
+                    let slot = slot.filter(|_| binding.slot.is_none());
+                    held.learned = match (mac, slot) {
+                        (None, None) => None,
+                        (mac, slot) => Some(Learned { mac, slot }),
+                    };
                 }
                 result::<BindingList>(&bindings)
             }

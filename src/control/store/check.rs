@@ -1,8 +1,10 @@
 //! Is an object right, given everything else? And may it go?
 
+use super::check_relay::first;
 use super::objects::Objects;
 use super::stage::Object;
 use super::{ObjectUndo, Store, Transaction, mappings};
+use crate::config::check::{self, At, Findings};
 use crate::control::proto::{Error, ErrorCode};
 use crate::model::{Binding, Host, Outsider, Role, Router, Subnet, Vnet};
 use crate::wire::Vni;
@@ -85,6 +87,16 @@ impl Store {
         }
     }
 
+    /// A slot that a binding or a mapping names.
+    pub(super) fn check_slot(&self, slot: Option<u8>) -> Result<(), Error> {
+        if slot.is_none() {
+            return Ok(());
+        }
+        let mut findings = Findings::default();
+        check::slot(At::only("slot"), slot, self.settings.layout, &mut findings);
+        first(findings, "slot")
+    }
+
     pub(super) fn check_port(&self, port: &str, role: Role) -> Result<(), Error> {
         let known = || self.settings.ports.iter();
         match known().find(|known| known.name == port) {
@@ -150,7 +162,7 @@ impl Store {
         self.mappings
             .walk(&mut mappings::Cursor::default(), usize::MAX, |slot| {
                 let key = slot.key();
-                problem = match (self.vnet_of(key.vni), self.host(slot.host)) {
+                problem = match (self.vnet_of(key.vni), self.host(slot.host())) {
                     (None, _) => Some(in_use(format!(
                         "the vnet with network id {} is used by mapping {} of origin {}",
                         key.vni,

@@ -6,10 +6,10 @@ use super::objects::{Entry, Objects};
 use super::stage::Object;
 use super::{Indices, ObjectUndo, Store, mappings};
 use crate::config::check::{self, At, Findings};
-use crate::control::proto::{Error, Kind};
+use crate::control::proto::{Error, ErrorCode, Kind};
 use crate::model::{Binding, Role, Vnet};
-use crate::wire::Vaddr;
 use crate::wire::address::Prefix4;
+use crate::wire::{Layout, Mark, Vaddr};
 
 /// IPv4's smallest MTU (RFC 791), and what frames can be at most.
 const MTU: std::ops::RangeInclusive<u16> = 68..=9216;
@@ -242,6 +242,7 @@ impl Object for Binding {
             store.not_a_routers(&format!("prefixes[{i}]"), &self.vnet, *prefix)?;
         }
         self.check_wire(store)?;
+        self.check_slots(store)?;
         self.check_prefixes(store)?;
         self.check_outsiders(host, store)
     }
@@ -293,6 +294,7 @@ impl Object for Binding {
 
 trait BindingParts {
     fn check_wire(&self, store: &Store) -> Result<(), Error>;
+    fn check_slots(&self, store: &Store) -> Result<(), Error>;
     fn check_prefixes(&self, store: &Store) -> Result<(), Error>;
     fn check_outsiders(&self, own: Prefix4, store: &Store) -> Result<(), Error>;
 }
@@ -331,6 +333,27 @@ impl BindingParts for Binding {
             }
         }
         Ok(())
+    }
+
+    /// In layout `slot` there are so many nodes as slots, each in one.
+    fn check_slots(&self, store: &Store) -> Result<(), Error> {
+        store.check_slot(self.slot)?;
+        if store.settings.layout != Layout::Slot {
+            return Ok(());
+        }
+        let others = || store.bindings().filter(|other| other.name != self.name);
+        if others().count() >= Mark::SLOTS {
+            let message = format!("all {} slots of this host are taken", Mark::SLOTS);
+            return Err(Error::new(ErrorCode::Limit, message).field("slot"));
+        }
+        let given = others().find(|other| self.slot.is_some() && other.slot == self.slot);
+        match (given, self.slot) {
+            (Some(other), Some(slot)) => Err(invalid(
+                "slot",
+                format!("slot {slot} is that of binding {}", other.name),
+            )),
+            _ => Ok(()),
+        }
     }
 
     fn check_prefixes(&self, store: &Store) -> Result<(), Error> {

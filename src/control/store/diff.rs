@@ -157,7 +157,7 @@ impl Store {
 
     fn mapping_now(&self, slot: &Slot, now: u32) -> Mapping {
         let vnet = self.vnet_of(slot.key().vni);
-        let host = self.host(slot.host);
+        let host = self.host(slot.host());
         mapping(
             slot,
             vnet.map_or("", |vnet| &vnet.name),
@@ -196,7 +196,7 @@ impl<'a> Before<'a> {
         if let Some(vnet) = self.vnets.get(&slot.key().vni) {
             mapping.vnet = (*vnet).to_owned();
         }
-        if let Some(host) = self.hosts.get(&slot.host) {
+        if let Some(host) = self.hosts.get(&slot.host()) {
             mapping.host = (*host).to_owned();
         }
         mapping
@@ -210,6 +210,7 @@ fn mapping(slot: &Slot, vnet: &str, host: &str, now: u32) -> Mapping {
         host: host.to_owned(),
         expires: slot.expires().map(|at| at.saturating_sub(now)),
         revision: slot.revision(),
+        slot: slot.place().slot,
     }
 }
 

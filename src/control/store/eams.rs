@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use super::mappings::{Cursor, Key, Mappings, Slot};
+use super::mappings::{Cursor, Key, Mappings, Place, Slot};
 use super::objects::{Tomb, Verdict, admit_remove};
 use super::stage::{check_revision, held_by};
 use super::{Store, Transaction};
@@ -100,7 +100,7 @@ impl HeldEams {
             revision,
             mark,
         } = held;
-        let slot = Slot::new(key(eam.ipv4), 0, None, origin, revision, mark);
+        let slot = Slot::new(key(eam.ipv4), Place::host(0), None, origin, revision, mark);
         self.facts.put(slot);
         Ok(())
     }

@@ -208,9 +208,10 @@ impl Store {
             object: Mapping {
                 vnet: self.vnet_of(key.vni)?.name.clone(),
                 address: key.prefix,
-                host: self.host(slot.host)?.name.clone(),
+                host: self.host(slot.host())?.name.clone(),
                 expires: slot.expires().map(|at| at.saturating_sub(now)),
                 revision: slot.revision(),
+                slot: slot.place().slot,
             },
             origin: slot.origin(),
             revision: slot.revision(),

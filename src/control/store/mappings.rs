@@ -63,7 +63,8 @@ static SHARES: [u8; 4096] = {
 pub struct Slot {
     vni: u32,
     address: u32,
-    pub host: u32,
+    /// Host (24 bits) and, one more than it is, the slot at that host (8).
+    place: u32,
     /// Second after which it is void; 0: never.
     expires: u32,
     meta: u64,
@@ -72,12 +73,33 @@ pub struct Slot {
 const _: () = assert!(size_of::<Slot>() == 24);
 
 const REVISION: u64 = (1 << 53) - 1;
+const HOST_BITS: u32 = 24;
+
+/// Where something is: the index of a host, and a slot there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Place {
+    pub host: u32,
+    pub slot: Option<u8>,
+}
+
+impl Place {
+    /// At no slot of its own.
+    pub fn host(host: u32) -> Place {
+        Place { host, slot: None }
+    }
+
+    fn word(self) -> u32 {
+        debug_assert!(self.host >> HOST_BITS == 0, "fewer hosts than that");
+        let slot = self.slot.map_or(0, |slot| u32::from(slot) + 1);
+        slot << HOST_BITS | self.host
+    }
+}
 
 impl std::fmt::Debug for Slot {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Slot")
             .field("key", &self.key())
-            .field("host", &self.host)
+            .field("place", &self.place())
             .field("expires", &self.expires())
             .field("origin", &self.origin())
             .field("revision", &self.revision())
@@ -88,7 +110,7 @@ impl std::fmt::Debug for Slot {
 impl Slot {
     pub fn new(
         key: Key,
-        host: u32,
+        place: Place,
         expires: Option<u32>,
         origin: Origin,
         revision: u64,
@@ -97,7 +119,7 @@ impl Slot {
         Slot {
             vni: key.vni.0,
             address: key.prefix.address.0,
-            host,
+            place: place.word(),
             expires: expires.unwrap_or(0),
             meta: (revision & REVISION)
                 | (origin as u64) << 53
@@ -114,6 +136,18 @@ impl Slot {
                 len: (self.meta >> 56) as u8 & 0x3f,
             },
         }
+    }
+
+    pub fn place(&self) -> Place {
+        let slot = (self.place >> HOST_BITS) as u8;
+        Place {
+            host: self.host(),
+            slot: slot.checked_sub(1),
+        }
+    }
+
+    pub fn host(&self) -> u32 {
+        self.place & ((1 << HOST_BITS) - 1)
     }
 
     pub fn expires(&self) -> Option<u32> {
@@ -287,7 +321,7 @@ impl Mappings {
     }
 
     fn count(&mut self, slot: &Slot, more: bool) {
-        let host = slot.host as usize;
+        let host = slot.host() as usize;
         if self.by_host.len() <= host {
             self.by_host.resize(host + 1, 0);
         }
@@ -393,15 +427,20 @@ mod tests {
 
     #[test]
     fn every_field_of_a_slot_comes_back() {
-        for (len, origin, revision, mark) in [
-            (0, Origin::File, 0, false),
-            (32, Origin::Operator, REVISION, true),
-            (24, Origin::Agent, 5, false),
+        for (len, origin, revision, mark, at) in [
+            (0, Origin::File, 0, false, None),
+            (32, Origin::Operator, REVISION, true, Some(0)),
+            (24, Origin::Agent, 5, false, Some(63)),
         ] {
             let key = key(0x0a00_0003, len);
-            let slot = Slot::new(key, 7, Some(9), origin, revision, mark);
+            let place = Place {
+                host: 0x10_0000,
+                slot: at,
+            };
+            let slot = Slot::new(key, place, Some(9), origin, revision, mark);
             assert_eq!(slot.key(), key);
-            assert_eq!((slot.host, slot.expires()), (7, Some(9)));
+            assert_eq!((slot.place(), slot.expires()), (place, Some(9)));
+            assert_eq!(slot.host(), place.host);
             assert_eq!(
                 (slot.origin(), slot.revision(), slot.mark()),
                 (origin, revision, mark)
@@ -415,7 +454,7 @@ mod tests {
         for n in 0..1000 {
             all.put(Slot::new(
                 key(n, 32),
-                n % 3,
+                Place::host(n % 3),
                 (n < 10).then_some(5),
                 Origin::Agent,
                 1,
@@ -427,7 +466,14 @@ mod tests {
             (1000, 10, 1000)
         );
         assert_eq!(all.of_host(0), 334);
-        all.put(Slot::new(key(0, 32), 1, None, Origin::File, 2, false));
+        all.put(Slot::new(
+            key(0, 32),
+            Place::host(1),
+            None,
+            Origin::File,
+            2,
+            false,
+        ));
         assert_eq!(
             (all.of_host(0), all.of_host(1), all.expiring()),
             (333, 334, 9)
@@ -442,10 +488,17 @@ mod tests {
     #[test]
     fn the_longest_prefix_wins() {
         let mut all = Mappings::default();
-        all.put(Slot::new(key(0, 0), 0, None, Origin::File, 0, false));
+        all.put(Slot::new(
+            key(0, 0),
+            Place::host(0),
+            None,
+            Origin::File,
+            0,
+            false,
+        ));
         all.put(Slot::new(
             key(0x0a00_0000, 24),
-            1,
+            Place::host(1),
             None,
             Origin::File,
             0,
@@ -453,13 +506,13 @@ mod tests {
         ));
         all.put(Slot::new(
             key(0x0a00_0003, 32),
-            2,
+            Place::host(2),
             None,
             Origin::File,
             0,
             false,
         ));
-        let host = |n| all.longest(Vni(0x5a_0001), Vaddr(n)).map(|slot| slot.host);
+        let host = |n| all.longest(Vni(0x5a_0001), Vaddr(n)).map(Slot::host);
         assert_eq!(host(0x0a00_0003), Some(2));
         assert_eq!(host(0x0a00_0004), Some(1));
         assert_eq!(host(0x0b00_0004), Some(0));
@@ -476,7 +529,7 @@ mod tests {
                 let origin = Origin::Agent;
                 all.put(Slot::new(
                     key(0x0a80_0000 + n, 32),
-                    0,
+                    Place::host(0),
                     None,
                     origin,
                     1,
@@ -503,7 +556,8 @@ mod tests {
     fn a_walk_in_steps_sees_everything_once() {
         let mut all = Mappings::default();
         for n in 0..5000 {
-            all.put(Slot::new(key(n, 32), 0, None, Origin::File, 0, false));
+            let slot = Slot::new(key(n, 32), Place::host(0), None, Origin::File, 0, false);
+            all.put(slot);
         }
         let mut seen = vec![0; 5000];
         let mut cursor = Cursor::default();

@@ -94,9 +94,10 @@ impl Store {
     fn row(&self, slot: &Slot, now: u32) -> Option<MappingRow<'static>> {
         Some(MappingRow {
             address: slot.key().prefix,
-            host: self.host(slot.host)?.name.clone().into(),
+            host: self.host(slot.host())?.name.clone().into(),
             expires: slot.expires().map(|at| at.saturating_sub(now)),
             revision: slot.revision(),
+            slot: slot.place().slot,
         })
     }
 

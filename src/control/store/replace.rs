@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use super::check_member::ending;
-use super::mappings::{Cursor, Key};
+use super::mappings::{Cursor, Key, Place};
 use super::objects::{Entry, FOREVER, NO_INDEX, Objects, Tomb, Verdict, admit_set};
 use super::stage::{Object, check_revision, no_host};
 use super::{Store, Transaction};
@@ -292,9 +292,16 @@ impl Store {
                 vni: *vni,
                 prefix: mapping.address,
             };
-            let host = self.host_index(&mapping.host);
+            let slot = mapping.slot;
+            let place = self
+                .host_index(&mapping.host)
+                .map(|host| Place { host, slot });
             if let Some(owner) = self.stronger_holder(origin, key, now) {
-                match self.mappings.get(key).map(|slot| Some(slot.host) == host) {
+                match self
+                    .mappings
+                    .get(key)
+                    .map(|held| Some(held.place()) == place)
+                {
                     Some(true) => tx.applied.unchanged += 1,
                     _ => changes.overridden.push(Overridden {
                         kind: Kind::Mapping,
@@ -304,17 +311,18 @@ impl Store {
                 }
                 continue;
             }
-            let host = host.ok_or_else(|| at(no_host(&mapping.host)))?;
+            let place = place.ok_or_else(|| at(no_host(&mapping.host)))?;
             super::check::mapping(&mapping.vnet, prefixes, mapping.address).map_err(at)?;
             self.not_an_outsiders(&mapping.vnet, mapping.address)
                 .map_err(at)?;
             self.not_a_routers("address", &mapping.vnet, mapping.address)
                 .map_err(at)?;
             check_revision(mapping.revision).map_err(at)?;
+            self.check_slot(mapping.slot).map_err(at)?;
             let expires = mapping
                 .expires
                 .map(|seconds| now.saturating_add(seconds).max(1));
-            let row = (key, host, expires, mapping.revision);
+            let row = (key, place, expires, mapping.revision);
             self.set_mapping(tx, origin, row, true, now).map_err(at)?;
         }
         let mut gone = Vec::new();

@@ -225,7 +225,7 @@ impl Store {
         let mapped = || {
             let vni = self.vnet(vnet)?.vni;
             let slot = self.mappings.get(Key { vni, prefix })?;
-            let host = self.host(slot.host)?;
+            let host = self.host(slot.host())?;
             Some(format!("a node of host {}", host.name))
         };
         let outsider = || {

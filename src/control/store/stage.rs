@@ -2,7 +2,7 @@
 //! what was there before.
 
 use super::check_member::ending;
-use super::mappings::{Key, Slot};
+use super::mappings::{Key, Place, Slot};
 use super::objects::{
     Entry, FOREVER, NO_INDEX, Named, Objects, RELAY, Tomb, Verdict, admit_remove, admit_set,
     member_key, neighbor_key, vroute_key,
@@ -365,6 +365,11 @@ impl Store {
             self.not_a_routers("address", &set.vnet, row.address)
                 .map_err(at)?;
             check_revision(row.revision).map_err(at)?;
+            self.check_slot(row.slot).map_err(at)?;
+            let place = Place {
+                host,
+                slot: row.slot,
+            };
             let key = Key {
                 vni,
                 prefix: row.address,
@@ -372,7 +377,7 @@ impl Store {
             let expires = row
                 .expires
                 .map(|seconds| now.saturating_add(seconds).max(1));
-            self.set_mapping(tx, origin, (key, host, expires, row.revision), mark, now)
+            self.set_mapping(tx, origin, (key, place, expires, row.revision), mark, now)
                 .map_err(at)?;
         }
         Ok(())
@@ -382,13 +387,13 @@ impl Store {
         &mut self,
         tx: &mut Transaction,
         origin: Origin,
-        (key, host, expires, revision): (Key, u32, Option<u32>, u64),
+        (key, place, expires, revision): (Key, Place, Option<u32>, u64),
         mark: bool,
         now: u32,
     ) -> Result<(), Error> {
         let held = self.mappings.get(key).copied();
         let owner = held.map(|slot| (slot.origin(), slot.revision()));
-        let same = held.is_some_and(|slot| slot.host == host);
+        let same = held.is_some_and(|slot| slot.place() == place);
         let tomb = self.mapping_tombs.get(&key, now);
         let revision = match self.admit_set(owner, same, tomb, origin, revision) {
             Verdict::Held(owner) => {
@@ -420,7 +425,7 @@ impl Store {
         }
         let old = self
             .mappings
-            .put(Slot::new(key, host, expires, origin, revision, mark));
+            .put(Slot::new(key, place, expires, origin, revision, mark));
         tx.mappings.push((key, old));
         if let Some(tomb) = self.mapping_tombs.take(&key) {
             tx.mapping_tombs.push((key, Some(tomb)));

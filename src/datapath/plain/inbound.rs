@@ -5,7 +5,7 @@ use crate::mapping::{Found, Key};
 use crate::packet::{Meta, Packet};
 use crate::siit::plain::{self, First};
 use crate::wire::load::{be64, chunk};
-use crate::wire::{Vaddr, ethernet, ipv4, ipv6};
+use crate::wire::{Mark, Vaddr, ethernet, ipv4, ipv6};
 
 use super::super::trace::Stage;
 use super::super::{BURST, Context, Results};
@@ -52,14 +52,23 @@ pub fn inbound<P: Packet, M: Meter>(
     cx.mappings
         .reach_burst(cx.pin, &scratch.keys[..ends], &mut scratch.found[..ends]);
     meter.passed(Stage::Resolve, n);
-    let deliver = Deliver {
-        cx,
-        packets,
-        scratch,
-        n,
-        results,
-    };
-    rest.add_all(widest(deliver));
+    // Twice, so that who has no slots does not look for them.
+    rest.add_all(match tables.own.slots {
+        false => widest(Deliver::<_, false> {
+            cx,
+            packets,
+            scratch,
+            n,
+            results,
+        }),
+        true => widest(Deliver::<_, true> {
+            cx,
+            packets,
+            scratch,
+            n,
+            results,
+        }),
+    });
     meter.passed(Stage::Rewrite, n);
     rest
 }
@@ -101,7 +110,7 @@ impl<P: Packet> Work for Sort<'_, P> {
 
 /// Authorize, resolve and rewrite; nothing of a packet that is not delivered
 /// has changed. Returns what is not plain.
-struct Deliver<'a, 'c, P> {
+struct Deliver<'a, 'c, P, const SLOTS: bool> {
     cx: &'a Context<'c>,
     packets: &'a mut [P],
     scratch: &'a Scratch,
@@ -109,7 +118,7 @@ struct Deliver<'a, 'c, P> {
     results: &'a mut Results,
 }
 
-impl<P: Packet> Work for Deliver<'_, '_, P> {
+impl<P: Packet, const SLOTS: bool> Work for Deliver<'_, '_, P, SLOTS> {
     type Done = Rest;
 
     #[inline(always)]
@@ -121,7 +130,7 @@ impl<P: Packet> Work for Deliver<'_, '_, P> {
             let ends = (scratch.found[2 * k], scratch.found[2 * k + 1]);
             let key = scratch.keys[2 * k + 1];
             let sent = match self.packets.get_mut(i) {
-                Some(packet) => deliver_one(cx, packet, ends, (key, i)),
+                Some(packet) => deliver_one::<P, SLOTS>(cx, packet, ends, (key, i)),
                 None => None,
             };
             match sent {
@@ -135,7 +144,7 @@ impl<P: Packet> Work for Deliver<'_, '_, P> {
 
 /// Returns the port that it leaves by.
 #[inline(always)]
-fn deliver_one<P: Packet>(
+fn deliver_one<P: Packet, const SLOTS: bool>(
     cx: &Context<'_>,
     packet: &mut P,
     (source, destination): (Found, Found),
@@ -144,7 +153,7 @@ fn deliver_one<P: Packet>(
     let tables = cx.topology.plain();
     let way = tables.ways.get(source.host_at(cx.seconds)?.index())?;
     let receiver = tables.receivers.get(destination.node()?.index())?;
-    restore(cx, packet, (way, receiver), what)
+    restore::<P, SLOTS>(cx, packet, (way, receiver), what)
 }
 
 /// Source and destination of a packet that a host may have sent.
@@ -171,7 +180,7 @@ fn examine<P: Packet>(own: &Own, door: &Door, packet: &P, meta: &Meta) -> Option
 /// Authorizes a packet and writes link and IPv4 header over it; nothing of one
 /// that is not delivered has changed. `i` is its place in the burst.
 #[inline(always)]
-fn restore<P: Packet>(
+fn restore<P: Packet, const SLOTS: bool>(
     cx: &Context<'_>,
     packet: &mut P,
     (way, receiver): (&Way, &Receiver),
@@ -182,11 +191,15 @@ fn restore<P: Packet>(
     let (first, low) = (First(be64(frame, L3)), be64(frame, SOURCE + 8));
     let authentic = way.high == chunk(frame, SOURCE) && way.low == low & own.mask;
     let fits = receiver.key == key.number() && first.payload_len() <= receiver.room;
-    if !(authentic && fits) {
+    // A slot that is not the receiver's does no harm, but is not plain.
+    let its_slot = !SLOTS || frame[DESTINATION + 8] == receiver.mark.byte();
+    if !(authentic && fits && its_slot) {
         return None;
     }
+    let sender = Mark::from_byte(frame[SOURCE + 8]);
     if first.is_siit() {
-        let parts = receiver.part + way.part;
+        let slot = if SLOTS { plain::part(sender.sum()) } else { 0 };
+        let parts = receiver.part + way.part + slot;
         let transport = packet.head_mut().get_mut(L4..)?;
         plain::restore(transport, first.protocol(), parts)?;
     }

@@ -61,23 +61,12 @@ pub fn outbound<P: Packet, M: Meter>(
         .reach_burst(cx.pin, &scratch.keys[..n], &mut scratch.found[..n]);
     meter.passed(Stage::Resolve, n);
     let tables = cx.topology.plain();
-    let resolve = Resolve {
-        tables,
-        now: cx.seconds,
-        packets,
-        scratch,
-        n,
+    // Twice, so that who has no slots does not look for them.
+    let (left, local) = match tables.own.slots {
+        false => onward::<_, false>(tables, cx.seconds, packets, (scratch, n), results),
+        true => onward::<_, true>(tables, cx.seconds, packets, (scratch, n), results),
     };
-    let (left, remote, local) = widest(resolve);
     rest.add_all(left);
-    let headers = Headers {
-        tables,
-        packets,
-        scratch,
-        n: remote,
-        results,
-    };
-    widest(headers);
     if local > 0 {
         let links = Links {
             tables,
@@ -90,6 +79,35 @@ pub fn outbound<P: Packet, M: Meter>(
     }
     meter.passed(Stage::Rewrite, n);
     rest
+}
+
+/// Resolves packets and sends those for other hosts. Returns what is not
+/// plain, and how many are for nodes of this host.
+#[inline(always)]
+fn onward<P: Packet, const SLOTS: bool>(
+    tables: &Tables,
+    now: u32,
+    packets: &mut [P],
+    (scratch, n): (&mut Scratch, usize),
+    results: &mut Results,
+) -> (Rest, usize) {
+    let resolve = Resolve::<_, SLOTS> {
+        tables,
+        now,
+        packets,
+        scratch,
+        n,
+    };
+    let (left, remote, local) = widest(resolve);
+    let headers = Headers::<_, SLOTS> {
+        tables,
+        packets,
+        scratch,
+        n: remote,
+        results,
+    };
+    widest(headers);
+    (left, local)
 }
 
 /// Parse, classify and authorize. Returns what is not plain, how many are, and
@@ -207,7 +225,7 @@ fn among(port: &PortRecord, frame: &[u8; IPV4_FRONT]) -> Option<NodeIndex> {
 /// Sorts packets by where they go, and adjusts the checksums of those that go
 /// to other hosts. Returns what is not plain, how many go to other hosts, and
 /// how many to nodes of this one.
-struct Resolve<'a, P> {
+struct Resolve<'a, P, const SLOTS: bool> {
     tables: &'a Tables,
     now: u32,
     packets: &'a mut [P],
@@ -215,7 +233,7 @@ struct Resolve<'a, P> {
     n: usize,
 }
 
-impl<P: Packet> Work for Resolve<'_, P> {
+impl<P: Packet, const SLOTS: bool> Work for Resolve<'_, P, SLOTS> {
     type Done = (Rest, usize, usize);
 
     #[inline(always)]
@@ -231,8 +249,14 @@ impl<P: Packet> Work for Resolve<'_, P> {
                     .senders
                     .get(scratch.senders[k].index())
                     .zip(tables.ways.get(host.index()));
+                let slot = if SLOTS {
+                    plain::part(found.mark().sum())
+                } else {
+                    0
+                };
+                let first = scratch.firsts[k];
                 let ready = match (self.packets.get_mut(i), ends) {
-                    (Some(packet), Some(ends)) => make_ready(packet, ends, scratch.firsts[k]),
+                    (Some(packet), Some(ends)) => make_ready(packet, ends, (first, slot)),
                     _ => None,
                 };
                 if ready.is_some() {
@@ -259,7 +283,7 @@ impl<P: Packet> Work for Resolve<'_, P> {
 fn make_ready<P: Packet>(
     packet: &mut P,
     (sender, way): (&Sender, &Way),
-    first: First,
+    (first, slot): (First, u32),
 ) -> Option<()> {
     if first.payload_len() > way.room || !packet.has_headroom(GROWTH) {
         return None;
@@ -268,12 +292,13 @@ fn make_ready<P: Packet>(
         return Some(());
     }
     let transport = packet.head_mut().get_mut(L4..)?;
-    plain::adjust(transport, first.protocol(), sender.part + way.part)
+    let parts = sender.part + way.part + slot;
+    plain::adjust(transport, first.protocol(), parts)
 }
 
 /// Writes link and IPv6 headers over packets to other hosts, from which on
 /// nothing can go wrong any more.
-struct Headers<'a, P> {
+struct Headers<'a, P, const SLOTS: bool> {
     tables: &'a Tables,
     packets: &'a mut [P],
     scratch: &'a Scratch,
@@ -281,7 +306,7 @@ struct Headers<'a, P> {
     results: &'a mut Results,
 }
 
-impl<P: Packet> Work for Headers<'_, P> {
+impl<P: Packet, const SLOTS: bool> Work for Headers<'_, P, SLOTS> {
     type Done = ();
 
     #[inline(always)]
@@ -294,13 +319,13 @@ impl<P: Packet> Work for Headers<'_, P> {
             let sender = tables.senders.get(scratch.senders[k].index());
             let hop = way.and_then(|way| way.hop(&tables.hops, scratch.paths[k]));
             let sent = match (way, sender, hop, self.packets.get_mut(i)) {
-                (Some(way), Some(sender), Some(hop), Some(packet)) => write(
-                    packet,
-                    (way, hop),
-                    sender,
-                    scratch.keys[k],
-                    scratch.firsts[k],
-                ),
+                (Some(way), Some(sender), Some(hop), Some(packet)) => {
+                    let mut low = way.low | scratch.keys[k].number();
+                    if SLOTS {
+                        low |= u64::from(scratch.found[k].mark().byte()) << 56;
+                    }
+                    write(packet, (way, hop), sender, low, scratch.firsts[k])
+                }
                 _ => None,
             };
             match sent {
@@ -318,7 +343,7 @@ fn write<P: Packet>(
     packet: &mut P,
     (way, hop): (&Way, &Hop),
     sender: &Sender,
-    key: Key,
+    low: u64,
     first: First,
 ) -> Option<u16> {
     let len = L3 + ipv6::HEADER_LEN + usize::from(first.payload_len());
@@ -329,7 +354,7 @@ fn write<P: Packet>(
     net[..8].copy_from_slice(&first.0.to_be_bytes());
     net[8..24].copy_from_slice(&sender.saddr);
     net[24..32].copy_from_slice(&way.high);
-    net[32..].copy_from_slice(&(way.low | key.number()).to_be_bytes());
+    net[32..].copy_from_slice(&low.to_be_bytes());
     Some(hop.port)
 }
 

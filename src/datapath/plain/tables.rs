@@ -10,7 +10,7 @@ use crate::model::{Dscp, Mode, Role};
 use crate::siit::plain::{self, Form};
 use crate::wire::address::Prefix4;
 use crate::wire::virtual_mac::{self, Kind};
-use crate::wire::{Mac, Vaddr, ethernet, ipv4, ipv6};
+use crate::wire::{Layout, Mac, Mark, Vaddr, ethernet, ipv4, ipv6};
 
 use super::super::front::Form16;
 use super::super::segments::{IfaceRecord, NONE, Segment};
@@ -53,7 +53,7 @@ impl Tables {
             receivers: topology
                 .nodes
                 .iter()
-                .map(|node| Receiver::of(node, topology.port(node.port)))
+                .map(|node| Receiver::of(node, topology.port(node.port), topology.layout))
                 .collect(),
             ways: topology
                 .hosts
@@ -248,10 +248,12 @@ pub(super) struct Receiver {
     pub port: u16,
     /// The largest payload of IPv4 that its port takes.
     pub room: u16,
+    /// Of its own address, in layout `slot`.
+    pub mark: Mark,
 }
 
 impl Receiver {
-    fn of(node: &NodeRecord, port: Option<&PortRecord>) -> Receiver {
+    fn of(node: &NodeRecord, port: Option<&PortRecord>, layout: Layout) -> Receiver {
         let [a, b, ..] = node.neighbors.member(Vaddr(0)).0;
         let gateway = match node.segment.gateway_mac {
             None => Some((Vaddr(0), u32::BITS as u8)),
@@ -278,6 +280,10 @@ impl Receiver {
             room: ready.map_or(0, |(_, port)| {
                 port.mtu.saturating_sub(ipv4::HEADER_LEN as u16)
             }),
+            mark: match layout {
+                Layout::Slot => Mark::of(&node.saddr),
+                Layout::P72 | Layout::P64 => Mark::NONE,
+            },
         }
     }
 }
@@ -390,9 +396,11 @@ pub(super) struct Own {
     pub low: u64,
     /// The bits of an address's lower half that are vni and address: a key.
     pub key: u64,
-    /// And all others: the locator's, and those of a slot, of which plain
-    /// packets have none.
+    /// And all others: the locator's, and the flags beside a slot, of which
+    /// plain packets have none. The slot itself belongs to neither.
     pub mask: u64,
+    /// Whether addresses have slots.
+    pub slots: bool,
 }
 
 impl Own {
@@ -400,11 +408,16 @@ impl Own {
         // Without a locator there is nothing plain: the port has no MAC then.
         let bits = topology.locator.map_or(0, |own| own.bits());
         let key = u64::from(topology.layout.max_vni()) << 32 | u64::from(u32::MAX);
+        let slot = match topology.layout {
+            Layout::Slot => 0xfc << 56,
+            Layout::P72 | Layout::P64 => 0,
+        };
         Own {
             high: ((bits >> 64) as u64).to_be_bytes(),
             low: bits as u64,
             key,
-            mask: !key,
+            mask: !key & !slot,
+            slots: slot != 0,
         }
     }
 }

@@ -9,6 +9,7 @@
 )]
 
 pub mod frames;
+pub mod layouts;
 pub mod segments;
 pub mod topology;
 
