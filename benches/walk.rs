@@ -471,6 +471,8 @@ impl Rounds {
             miss_rate: 100,
             icmp_rate: 10,
             flood_rate: 1000,
+            hosts: 16,
+            group_rate: 100_000,
             fanout: 256,
             transmitter: vec![0; ports],
         };

@@ -10,7 +10,7 @@ use crate::control::proto::{Explain, ExplainReport, Step};
 use crate::datapath::record::{Record, Recorder, Slots};
 use crate::datapath::topology::NodeRecord;
 use crate::datapath::watch::Filter;
-use crate::datapath::{self, Context, FreshIds, Outcome};
+use crate::datapath::{self, Context, Exit, FreshIds, Outcome, fan};
 use crate::model::Role;
 use crate::packet::{Buffer, Meta};
 use crate::wire::ethernet::{self, ethertype};
@@ -65,6 +65,9 @@ impl Plant {
         // What ended before has said so at the stage where it did.
         if result.is_ok() {
             steps.push(step("tx", &tell_outcome(&result, topology)));
+        }
+        if let Err(Exit::Fan(whence)) = result {
+            steps.push(step("tx", &fan::receivers(&cx, &packet, whence)));
         }
         let out = match result {
             Ok(Outcome::Send { port, .. }) => topology.port(port).map(|port| port.name.clone()),
@@ -281,6 +284,34 @@ mod tests {
         for to in ["255.255.255.255", "10.0.0.255"] {
             let (_, report) = explain(&mut plant, to, Protocol::Udp);
             assert_eq!(report.outcome, "broadcast", "{to}");
+        }
+    }
+
+    #[test]
+    fn packets_to_several_say_who_gets_them() {
+        let member = "[[member]]\nvnet = \"Z\"\ngroup = \"239.1.2.3\"\nhost = \"S\"\n";
+        let native = "[multicast]\ncarriage = \"native\"\n";
+        let far = "to group ff15::5a:1:ef01:203 of the substrate";
+        let near = "to group ff36::5a:1:a00:ff of the substrate";
+        // R knows of a node at S, which is why that gets broadcasts.
+        for (more, group, everybody) in [
+            ("", "no_member", "to host S"),
+            (member, "to host S", "to host S"),
+            (native, far, near),
+        ] {
+            let (mut plant, store) = host_r_with("broadcast = true", more);
+            plant.poll_groups(&store, &mut Replies::default());
+            plant.step(&store);
+            for (to, says) in [("239.1.2.3", group), ("10.0.0.255", everybody)] {
+                let (_, report) = explain(&mut plant, to, Protocol::Udp);
+                if says == "no_member" {
+                    assert_eq!(report.outcome, says);
+                    continue;
+                }
+                assert_eq!(report.outcome, "copied");
+                let last = report.steps.last().map(|step| step.verdict.as_str());
+                assert_eq!(last, Some(says), "{to}");
+            }
         }
     }
 

@@ -54,6 +54,14 @@ impl Plant {
                 topology.host_by_locator.len() as u64,
             ),
             ("next_hops", "Next hops in use.", topology.hops.len() as u64),
+            (
+                "groups_heard",
+                "Groups of the substrate that nodes here have joined.",
+                topology
+                    .native
+                    .as_ref()
+                    .map_or(0, |native| native.heard.len() as u64),
+            ),
         ] {
             insert(out, name, help, total);
             if let Some(counter) = out.get_mut(name) {

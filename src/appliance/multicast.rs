@@ -6,13 +6,16 @@
 //! all of them one table is made, at most once in a while, so that nodes that
 //! join and leave all day do not keep control busy with snapshots.
 
+mod joined;
 mod spread;
 
+use std::collections::BTreeSet;
+use std::net::Ipv6Addr;
 use std::sync::Arc;
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 
-use crate::config;
+use crate::config::{Carriage, Config};
 use crate::control::store::Store;
 use crate::datapath::Topology;
 use crate::datapath::fan::{Domain, Fans, Filter, Member, Members, VnetGroups};
@@ -22,7 +25,7 @@ use crate::model::Vnet;
 use crate::node::igmp::{self, Groups, Limits, Link};
 use crate::time::Time;
 use crate::wire::address::Prefix4;
-use crate::wire::{Vaddr, Vni};
+use crate::wire::{Layout, Saddr, Vaddr, Vni};
 
 use spread::Spread;
 
@@ -58,6 +61,9 @@ pub(super) struct Multicast {
     hosts: HashMap<Key, Vec<HostIndex>>,
     spread: Spread,
     fans: Arc<Fans>,
+    /// Groups of the substrate that nodes here have joined; `None` where it
+    /// carries none.
+    heard: Option<Arc<HashSet<Saddr>>>,
     /// The engine's generation that `fans` shows.
     shown: u64,
     stale: bool,
@@ -65,7 +71,8 @@ pub(super) struct Multicast {
 }
 
 impl Multicast {
-    pub(super) fn new(limits: &config::Limits, seed: u64) -> Multicast {
+    pub(super) fn new(settings: &Config, seed: u64) -> Multicast {
+        let limits = &settings.limits;
         Multicast {
             engine: Groups::new(
                 Limits {
@@ -78,6 +85,10 @@ impl Multicast {
             hosts: HashMap::new(),
             spread: Spread::default(),
             fans: Arc::default(),
+            heard: match settings.multicast.carriage {
+                Carriage::Copies => None,
+                Carriage::Native => Some(Arc::default()),
+            },
             shown: 0,
             stale: false,
             next: Time::ZERO,
@@ -87,6 +98,23 @@ impl Multicast {
     /// What workers are to read.
     pub(super) fn fans(&self) -> Arc<Fans> {
         self.fans.clone()
+    }
+
+    /// The groups of the substrate that workers are to take.
+    pub(super) fn heard(&self) -> Option<Arc<HashSet<Saddr>>> {
+        self.heard.clone()
+    }
+
+    /// The same to be joined; none where it carries none.
+    pub(super) fn joined(&mut self, layout: Layout) -> BTreeSet<Ipv6Addr> {
+        let Some(heard) = &mut self.heard else {
+            return BTreeSet::new();
+        };
+        let now = joined::joined(&self.fans, layout);
+        if **heard != now {
+            *heard = Arc::new(now);
+        }
+        heard.iter().map(|group| Ipv6Addr::from(*group)).collect()
     }
 
     /// The store has changed, and `topology` shows its nodes.
@@ -180,7 +208,11 @@ impl Multicast {
             prefix: domain.prefix,
             directed: domain.directed.as_slice().into(),
             members: Members {
-                hosts: self.spread.hosts(vni, domain.prefix).collect(),
+                hosts: match self.heard {
+                    // They listen.
+                    Some(_) => [].into(),
+                    None => self.spread.hosts(vni, domain.prefix).collect(),
+                },
                 nodes: domain.nodes.iter().copied().map(Member::of_all).collect(),
             },
         };

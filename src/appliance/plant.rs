@@ -120,7 +120,7 @@ impl Plant {
             reader: parts.writer.readers().reader(),
             participant,
             relay: RelayLinks::new(&parts.site, parts.seed),
-            multicast: Multicast::new(&parts.settings.limits, parts.seed),
+            multicast: Multicast::new(&parts.settings, parts.seed),
             site: parts.site,
             settings: parts.settings,
             substrate: parts.substrate,
@@ -208,6 +208,9 @@ impl Plant {
     /// Compiles and publishes. When too much freed memory waits for a worker
     /// that stands still, the next slice tries again.
     fn publish(&mut self, store: &Store) {
+        let now = self.now();
+        self.substrate
+            .listen(self.multicast.joined(self.site.layout), now);
         self.generation = self.links_generation();
         if let Some(relay) = &mut self.relay {
             relay.look_at_hops();
@@ -227,6 +230,7 @@ impl Plant {
             watch: self.watchers.filters(),
             resolver: self.resolver,
             fans: self.multicast.fans(),
+            native: self.multicast.heard(),
         };
         let topology = compile::topology(
             &self.site,

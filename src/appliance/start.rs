@@ -421,6 +421,8 @@ fn settings(config: &Config, index: u16, transmitter: Vec<u16>, clock: &Clock) -
         miss_rate: limits.miss_rate,
         icmp_rate: limits.icmp_rate,
         flood_rate: limits.flood_rate,
+        hosts: limits.hosts as usize,
+        group_rate: limits.group_rate,
         fanout: limits.fanout,
         transmitter,
     }

@@ -169,6 +169,7 @@ impl<'i> Reader<'i> {
             runtime: self.table("runtime"),
             control: self.table("control"),
             limits: self.table("limits"),
+            multicast: self.table("multicast"),
             log: self.table("log"),
             metrics: self.table("metrics"),
             state: self.table("state"),

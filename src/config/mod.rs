@@ -40,7 +40,8 @@ pub use pools::{PoolSize, memory_mb, needed, pools, pools_on};
 pub use problem::{Problem, Problems, Warning};
 pub use reference::reference;
 pub use types::{
-    Control, FileMode, GroupAccess, Huge, Idle, Level, Limits, Log, Metrics, Runtime, State,
+    Carriage, Control, FileMode, GroupAccess, Huge, Idle, Level, Limits, Log, Metrics, Multicast,
+    Runtime, State,
 };
 
 /// Where the control socket is unless the file says otherwise; clients look here too.
@@ -75,6 +76,9 @@ pub struct Config {
     /// dropped, and counted.
     #[serde(default)]
     pub limits: Limits,
+    /// Packets to groups and broadcasts.
+    #[serde(default)]
+    pub multicast: Multicast,
     /// Messages on standard error.
     #[serde(default)]
     pub log: Log,

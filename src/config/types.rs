@@ -202,6 +202,10 @@ pub struct Limits {
     /// second.
     #[schemars(range(min = 1, max = 1000000))]
     pub flood_rate: u32,
+    /// Copies, for nodes here, of packets that one other host sends to groups and
+    /// as broadcasts, each second.
+    #[schemars(range(min = 1, max = 10000000))]
+    pub group_rate: u32,
     /// Copies of one packet: hosts with members, and members here.
     #[schemars(range(min = 1, max = 4096))]
     pub fanout: u32,
@@ -244,6 +248,7 @@ impl Default for Limits {
             icmp_rate: 10,
             gone_seconds: 300,
             flood_rate: 1000,
+            group_rate: 100_000,
             fanout: 256,
             groups: 4096,
             groups_per_node: 64,
@@ -251,6 +256,26 @@ impl Default for Limits {
             mbufs: None,
         }
     }
+}
+
+/// Packets to several: groups, and everybody of a subnet.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Multicast {
+    /// How they reach other hosts.
+    pub carriage: Carriage,
+}
+
+/// How packets to several reach other hosts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Carriage {
+    /// A copy for each host that has members.
+    #[default]
+    Copies,
+    /// One packet to a group of the substrate, which hosts with members have
+    /// joined by MLD; and a copy for each host that members name.
+    Native,
 }
 
 /// Messages on standard error.

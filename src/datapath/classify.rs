@@ -114,7 +114,7 @@ pub fn from_substrate<P: Packet>(
         .locator
         .is_some_and(|own| own.bits() == layout.locator(&ip.dst));
     let managed = ours && it.link.destination == port.mac && layout.vni(&ip.dst) != 0;
-    if !managed {
+    if !managed && !is_for_a_group(cx, meta.port, &it.link, &ip) {
         return Err(to_the_host(
             cx,
             port,
@@ -138,6 +138,18 @@ pub fn from_substrate<P: Packet>(
     })
 }
 
+/// A packet for a group of the substrate that nodes here have joined. What has
+/// a hop-by-hop header is no node's: MLD asks who listens at the group itself.
+#[cold]
+fn is_for_a_group(cx: &Context<'_>, port: u16, link: &ethernet::Header, ip: &ipv6::Words) -> bool {
+    let Some(native) = &cx.topology.native else {
+        return false;
+    };
+    native.hears(port, &ip.dst)
+        && link.destination == Mac::of_ipv6_group(ip.dst)
+        && ip.header().next_header != protocol::HOP_BY_HOP
+}
+
 /// A frame that is not for a node: for the host itself, or for whoever
 /// listens behind the exception port.
 #[cold]
@@ -156,7 +168,13 @@ fn to_the_host(
     if port.own.contains(&dst) || port.groups.contains(&dst) || proxied {
         return Exit::Punt(Punt::Substrate);
     }
-    other(port, Drop::NotForUs)
+    match &cx.topology.native {
+        Some(native) if next_header == protocol::HOP_BY_HOP && native.heard.contains(&dst) => {
+            Exit::Punt(Punt::Substrate)
+        }
+        Some(native) if native.is_group(&dst) => other(port, Drop::GroupNotHeard),
+        _ => other(port, Drop::NotForUs),
+    }
 }
 
 /// What no host of ours would have sent: an outsider may have.

@@ -88,6 +88,10 @@ worker_counters! {
     generated,
     /// Packets to members of groups and to everybody of a subnet, one for each receiver or host.
     replicated,
+    /// Packets sent to groups of the substrate, each once for all hosts that listen.
+    native_sent,
+    /// Packets that came by groups of the substrate.
+    native_received,
     /// Packets that came from the control thread to be sent.
     from_control,
     /// Packets handed to the worker that owns their port.

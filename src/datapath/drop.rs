@@ -125,6 +125,8 @@ drops! {
     GroupMismatch => "group_mismatch",
     /// Group that the vnet's list says is never forwarded.
     GroupWithheld => "group_withheld",
+    /// Packet to a group of the substrate that no node here has joined, or by another uplink than theirs.
+    GroupNotHeard => "group_not_heard",
 
     // authorize
     /// Source address is not one the node is bound to.
@@ -181,6 +183,8 @@ drops! {
     NoMember => "no_member",
     /// More copies of group packets and broadcasts than their node may cause (`limits.flood_rate`).
     FloodLimited => "flood_limited",
+    /// More copies of group packets and broadcasts than another host may cause here (`limits.group_rate`).
+    GroupLimited => "group_limited",
     /// Group or subnet with more receivers than a packet is copied to (`limits.fanout`).
     FanoutLimited => "fanout_limited",
 

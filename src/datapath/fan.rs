@@ -6,11 +6,18 @@
 //! same rewrite as any packet. The walk leaves such a packet untouched, since
 //! it ends in many ways at once, and the worker copies it here.
 //!
+//! Where the substrate has groups of its own ([`Native`]), one packet to such a
+//! group stands for the copies to all hosts that listen; those that are said to
+//! have members all the same do not listen, and get theirs.
+//!
 //! A packet is counted as it came; each copy beyond the first is `generated`,
 //! and ends sent or dropped by name. What one packet can cause is bounded by
-//! `fanout`, what one node can by `flood_rate` copies a second.
+//! `fanout`, what one node can by `flood_rate` copies a second, and what another
+//! host's packets can by `group_rate` of them.
 
 mod members;
+mod native;
+mod told;
 
 use crate::mapping::{HostIndex, Key, NodeIndex};
 use crate::packet::Packet;
@@ -21,6 +28,9 @@ use crate::wire::ethernet::{self, ethertype};
 use crate::wire::{Layout, Mac, Mark, Vaddr, Vni, igmp, ipv4, ipv6};
 
 pub use members::{Domain, Fans, Filter, Member, Members, VnetGroups};
+pub use native::Native;
+pub(in crate::datapath) use native::address_link;
+pub use told::receivers;
 
 use super::authorize::Permitted;
 use super::classify::Incoming;
@@ -28,7 +38,7 @@ use super::lane::Lane;
 use super::misdirected::Way;
 use super::parse::{self, FromNode, FromSubstrate, NodeNet, SubstrateNet};
 use super::rewrite::{self, Cut, Toward};
-use super::topology::NodeRecord;
+use super::topology::{HostRecord, NodeRecord};
 use super::{Context, Drop, Exit, Outcome, slot};
 
 /// Whose packet is copied.
@@ -49,9 +59,11 @@ pub(super) fn outward(
     if !record.owns(ip.src) {
         return Drop::SpoofedSource.into();
     }
+    // Who else listens to a group of the substrate is not known here.
+    let beyond = cx.topology.native.is_some() && ip.dst.is_multicast();
     match cx.topology.fans.find(record.vni, ip.src, ip.dst) {
-        Some(_) => Exit::Fan(Whence::Node(node)),
-        None => Drop::NoMember.into(),
+        None if !beyond => Drop::NoMember.into(),
+        _ => Exit::Fan(Whence::Node(node)),
     }
 }
 
@@ -91,6 +103,8 @@ enum Source<'a> {
 /// Where a copy goes.
 #[derive(Clone, Copy, Debug)]
 enum To {
+    /// All hosts that listen to a group of the substrate.
+    Listeners,
     Host(HostIndex),
     Node(NodeIndex),
 }
@@ -161,16 +175,31 @@ impl<'a> Original<'a> {
         }
     }
 
+    /// The group of the substrate that carries it, if one does.
+    fn carrier(&self, cx: &Context<'a>) -> Option<&'a HostRecord> {
+        let native = cx.topology.native.as_ref()?;
+        self.sender()?;
+        Some(native.towards(cx.topology.layout, self.dst))
+    }
+
+    /// Whether it came by a group of the substrate.
+    fn came_by_group(&self) -> bool {
+        match &self.from {
+            Source::Node(_) => false,
+            Source::Substrate { packet, .. } => packet.words.dst[0] == 0xff,
+        }
+    }
+
     /// Everybody who gets a copy: never the sender, never a host what came from
     /// a host, and no node of another subnet.
     fn receivers<'m>(
         &'m self,
         cx: &'m Context<'a>,
-        members: &'m Members,
+        members: Option<&'m Members>,
     ) -> impl Iterator<Item = To> + 'm {
-        let hosts = match self.from {
-            Source::Node(_) => &members.hosts[..],
-            Source::Substrate { .. } => &[],
+        let hosts = match (&self.from, members) {
+            (Source::Node(_), Some(members)) => &members.hosts[..],
+            _ => &[],
         };
         let near = move |member: &&Member| {
             let record = cx.topology.node(member.node);
@@ -180,8 +209,11 @@ impl<'a> Original<'a> {
                     record.vni == self.vni && record.segment.prefix.contains(self.src)
                 })
         };
-        let nodes = members.nodes.iter().filter(near);
+        let nodes = members.map_or(&[][..], |members| &members.nodes);
+        let nodes = nodes.iter().filter(near);
+        let listeners = self.carrier(cx).map(|_| To::Listeners);
         let hosts = hosts.iter().map(|host| To::Host(*host));
+        let hosts = listeners.into_iter().chain(hosts);
         hosts.chain(nodes.map(|member| To::Node(member.node)))
     }
 
@@ -194,7 +226,19 @@ impl<'a> Original<'a> {
         id: u16,
     ) -> Result<Outcome, Exit> {
         match (&self.from, to) {
-            (Source::Node(it), To::Host(host)) => to_host(cx, packet, it, host),
+            (Source::Node(it), To::Host(host)) => {
+                let record = cx.topology.host(host).ok_or(Drop::NoNeighbor)?;
+                let mark = slot::of_group(cx.topology);
+                to_host(cx, packet, it, (Toward::Host(host, mark), record))
+            }
+            (Source::Node(it), To::Listeners) => {
+                let group = self.carrier(cx).ok_or(Drop::NoNeighbor)?;
+                let sent = to_host(cx, packet, it, (Toward::Listeners, group))?;
+                if let Outcome::Send { .. } = sent {
+                    self.address_link(cx, packet)?;
+                }
+                Ok(sent)
+            }
             (Source::Node(it), To::Node(node)) => {
                 let record = cx.topology.node(node).ok_or(Drop::NotLocal)?;
                 let (l3, len) = (usize::from(it.l3), it.ip.header().total_len);
@@ -212,8 +256,12 @@ impl<'a> Original<'a> {
                 let len = restored.header.total_len;
                 self.for_member(cx, packet, record, (l3 + restored.offset, len))
             }
-            (Source::Substrate { .. }, To::Host(_)) => Err(Drop::NotLocal.into()),
+            (Source::Substrate { .. }, To::Host(_) | To::Listeners) => Err(Drop::NotLocal.into()),
         }
+    }
+
+    fn address_link<P: Packet>(&self, cx: &Context<'_>, packet: &mut P) -> Result<(), Drop> {
+        native::address_link(cx.topology.layout, (self.vni, self.dst), packet)
     }
 
     /// Puts the link header of the group in front of a packet whose IPv4
@@ -253,15 +301,14 @@ fn to_host<P: Packet>(
     cx: &Context<'_>,
     packet: &mut P,
     it: &Permitted<'_>,
-    index: HostIndex,
+    (to, host): (Toward, &HostRecord),
 ) -> Result<Outcome, Exit> {
-    let host = cx.topology.host(index).ok_or(Drop::NoNeighbor)?;
     let mark = slot::of_group(cx.topology);
     match fit(&it.ip.header(), host.mtu) {
         Fit::Whole => rewrite::to_substrate(cx, packet, it, (host, mark)),
         Fit::Split => Ok(Outcome::Split(Cut {
             node: it.node,
-            to: Toward::Host(index, mark),
+            to,
             key: it.key,
             l3: it.l3,
             flow: it.flow,
@@ -282,14 +329,15 @@ impl<Io: Port, Po: Pool<Packet = Io::Packet>> Lane<Io, Po> {
             Err(exit) => return self.counters.count(why(exit)),
         };
         let fans = &cx.topology.fans;
-        let Some(members) = fans.find(original.vni, original.src, original.dst) else {
-            return self.counters.count(Drop::NoMember);
-        };
+        let members = fans.find(original.vni, original.src, original.dst);
+        if original.came_by_group() {
+            self.counters.native_received.add(1);
+        }
         let id = self.fresh.of(0);
         self.fresh.advance(1);
         let (mut last, mut stopped) = (None, None);
         for (n, to) in original.receivers(cx, members).enumerate() {
-            stopped = self.may_copy(n, &original, now).err();
+            stopped = self.may_copy(cx, n, &original, now).err();
             if stopped.is_some() {
                 break;
             }
@@ -310,13 +358,31 @@ impl<Io: Port, Po: Pool<Packet = Io::Packet>> Lane<Io, Po> {
     }
 
     /// Whether a further copy may be made; `n` there are.
-    fn may_copy(&mut self, n: usize, original: &Original<'_>, now: u64) -> Result<(), Drop> {
+    fn may_copy(
+        &mut self,
+        cx: &Context<'_>,
+        n: usize,
+        original: &Original<'_>,
+        now: u64,
+    ) -> Result<(), Drop> {
         if n >= self.settings.fanout as usize {
             return Err(Drop::FanoutLimited);
         }
-        match original.sender() {
-            Some(node) if !self.flood_limit.allow(node.index(), now) => Err(Drop::FloodLimited),
-            _ => Ok(()),
+        match &original.from {
+            Source::Node(it) => match self.flood_limit.allow(it.node.index(), now) {
+                true => Ok(()),
+                false => Err(Drop::FloodLimited),
+            },
+            Source::Substrate { packet, .. } => {
+                let locator = cx.topology.layout.locator(&packet.words.src);
+                let host = cx.topology.host_by_locator.get(&locator);
+                // A host that is gone shares the last bucket.
+                let bucket = host.map_or(usize::MAX, |host| host.index());
+                match self.group_limit.allow(bucket, now) {
+                    true => Ok(()),
+                    false => Err(Drop::GroupLimited),
+                }
+            }
         }
     }
 
@@ -348,7 +414,11 @@ impl<Io: Port, Po: Pool<Packet = Io::Packet>> Lane<Io, Po> {
         original: &Original<'_>,
         (to, id): (To, u16),
     ) {
-        match original.rewrite(cx, &mut packet, to, id) {
+        let made = original.rewrite(cx, &mut packet, to, id);
+        if let (To::Listeners, Ok(_)) = (to, &made) {
+            self.counters.native_sent.add(1);
+        }
+        match made {
             Ok(Outcome::Send {
                 port,
                 options_removed,

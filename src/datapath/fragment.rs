@@ -3,16 +3,16 @@
 //! Pieces are cut as an IPv4 router would cut them, and each is an ordinary
 //! fragment that goes through the same rewrite as any other.
 
-use crate::mapping::HostIndex;
 use crate::packet::Packet;
 use crate::port::Pool;
 use crate::siit::fragment::{Piece, Pieces, pieces, pieces_on_link};
-use crate::wire::{Mark, ipv4};
+use crate::wire::{Mark, Vaddr, Vni, ipv4};
 
 use super::authorize::Permitted;
 use super::misdirected::Way;
 use super::rewrite::{self, Cut, Toward};
-use super::{Context, Drop, Exit, Outcome};
+use super::topology::HostRecord;
+use super::{Context, Drop, Exit, Outcome, fan, slot};
 
 /// A packet being cut.
 #[derive(Debug)]
@@ -38,7 +38,7 @@ impl<'a, P: Packet> Cutting<'a, P> {
         });
         let topology = cx.topology;
         let pieces = spent.and_then(|header| match cut.to {
-            Toward::Host(index, _) => pieces(&header, topology.host(index)?.mtu),
+            Toward::Host(..) | Toward::Listeners => pieces(&header, host_of(cx, &cut)?.mtu),
             Toward::Node(index) => {
                 let port = topology.port(topology.node(index)?.port)?;
                 pieces_on_link(&header, port.mtu)
@@ -82,7 +82,11 @@ impl<'a, P: Packet> Cutting<'a, P> {
             left -= n;
         }
         match self.cut.to {
-            Toward::Host(host, mark) => self.to_host(packet, &piece, (host, mark)),
+            Toward::Host(_, mark) => self.to_host(packet, &piece, mark),
+            Toward::Listeners => {
+                let mark = slot::of_group(self.cx.topology);
+                self.to_host(packet, &piece, mark)
+            }
             Toward::Node(index) => {
                 let node = self.cx.topology.node(index).ok_or(Drop::NotLocal)?;
                 let link = rewrite::link_to(node, index, piece.header.src);
@@ -93,12 +97,7 @@ impl<'a, P: Packet> Cutting<'a, P> {
         }
     }
 
-    fn to_host(
-        &self,
-        mut packet: P,
-        piece: &Piece,
-        (host, mark): (HostIndex, Mark),
-    ) -> Result<(u16, P), Drop> {
+    fn to_host(&self, mut packet: P, piece: &Piece, mark: Mark) -> Result<(u16, P), Drop> {
         let topology = self.cx.topology;
         let record = topology.node(self.cut.node).ok_or(Drop::UnknownNode)?;
         let permitted = Permitted {
@@ -111,12 +110,31 @@ impl<'a, P: Packet> Cutting<'a, P> {
             ip: piece.header.words(),
             way: Way::Direct,
         };
-        let host = topology.host(host).ok_or(Drop::NoMapping)?;
+        let host = host_of(self.cx, &self.cut).ok_or(Drop::NoMapping)?;
         match rewrite::to_substrate(self.cx, &mut packet, &permitted, (host, mark)) {
-            Ok(Outcome::Send { port, .. }) => Ok((port, packet)),
+            Ok(Outcome::Send { port, .. }) => {
+                if self.cut.to == Toward::Listeners {
+                    let key = self.cut.key;
+                    let group = (Vni(key.vni()), Vaddr(key.vaddr()));
+                    fan::address_link(topology.layout, group, &mut packet)?;
+                }
+                Ok((port, packet))
+            }
             Ok(Outcome::Split(_) | Outcome::Cut(_)) => Err(Drop::TooBig),
             Err(exit) => Err(why(exit)),
         }
+    }
+}
+
+/// Where in the substrate the pieces go.
+fn host_of<'t>(cx: &Context<'t>, cut: &Cut) -> Option<&'t HostRecord> {
+    match cut.to {
+        Toward::Host(index, _) => cx.topology.host(index),
+        Toward::Listeners => {
+            let native = cx.topology.native.as_ref()?;
+            Some(native.towards(cx.topology.layout, Vaddr(cut.key.vaddr())))
+        }
+        Toward::Node(_) => None,
     }
 }
 

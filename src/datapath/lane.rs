@@ -39,6 +39,7 @@ pub(super) struct Lane<Io: Port, Po> {
     pub(super) miss_limit: Limiter,
     pub(super) icmp_limit: Limiter,
     pub(super) flood_limit: Limiter,
+    pub(super) group_limit: Limiter,
     pub(super) relay_limit: RelayLimit,
     pub(super) counters: Arc<Counters>,
     pub(super) clock: Clock,

@@ -298,6 +298,9 @@ pub fn inward<P: Packet>(
     let link = ethernet::Header::parse(head)?;
     let rest = head.get(link.len..)?;
     let ip = ipv6::Header::parse_quoted(rest).ok()?;
+    if ip.dst[0] == 0xff {
+        return None;
+    }
     let vni = Vni(cx.topology.layout.vni(&ip.dst));
     let outsiders = &cx.topology.outsiders;
     let ours = outsiders.find(vni, &ip.src).is_some()

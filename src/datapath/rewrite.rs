@@ -32,6 +32,8 @@ pub enum Toward {
     Host(HostIndex, Mark),
     /// A node of this host.
     Node(NodeIndex),
+    /// All hosts that listen to the group of the substrate.
+    Listeners,
 }
 
 impl From<NoRoom> for Exit {

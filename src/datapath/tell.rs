@@ -64,7 +64,11 @@ impl Tell for Classified<'_> {
 impl Tell for Incoming {
     fn tell(&self, _: &Topology, out: &mut impl Write) -> fmt::Result {
         let packet = &self.packet;
-        write!(out, "for the locator: {}/{}", self.source_vni, packet.src())?;
+        let what = match packet.words.dst[0] {
+            0xff => "a group of the substrate",
+            _ => "the locator",
+        };
+        write!(out, "for {what}: {}/{}", self.source_vni, packet.src())?;
         write!(
             out,
             " > {}/{} {:?}",
@@ -167,6 +171,9 @@ impl Tell for Exit {
             Exit::Punt(Punt::Gone) => out.write_str("for a node that was here; its sender is told"),
             Exit::Punt(Punt::Relay) => out.write_str("for the relay itself"),
             Exit::Punt(Punt::Igmp { .. }) => out.write_str("answered by the control thread (IGMP)"),
+            Exit::Fan(Whence::Node(_)) if topology.native.is_some() => {
+                out.write_str("sent once to a group of the substrate, and copied to members here")
+            }
             Exit::Fan(Whence::Node(_)) => out.write_str("copied to members here and their hosts"),
             Exit::Fan(Whence::Substrate) => out.write_str("copied to members here"),
             Exit::Tell { why, reply: None } => write!(out, "drop {why}, logged: {}", why.help()),

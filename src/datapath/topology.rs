@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 
-use super::fan::Fans;
+use super::fan::{Fans, Native};
 use super::outsider::Outsiders;
 use super::plain;
 use super::segments::{IfaceRecord, RouterRecord, Segment, SubnetRecord};
@@ -57,6 +57,8 @@ pub struct Topology {
     pub fans: Arc<Fans>,
     /// Nodes by their slots, in layout `slot`.
     pub slots: Slots,
+    /// The substrate's own groups, where they carry those of nodes.
+    pub native: Option<Box<Native>>,
     /// The SIIT relay, if the appliance is one.
     pub relay: Option<Box<RelayRecord>>,
 }

@@ -75,6 +75,9 @@ pub struct Settings {
     pub icmp_rate: u32,
     /// Copies a second of one node's packets to groups and of its broadcasts.
     pub flood_rate: u32,
+    /// Most hosts there can be, and copies a second of one host's packets.
+    pub hosts: usize,
+    pub group_rate: u32,
     /// The most copies of one packet.
     pub fanout: u32,
     /// By port: the worker that transmits on it for this one (itself, mostly).
@@ -154,6 +157,13 @@ impl<Io: Port, Po: Pool<Packet = Io::Packet>> Worker<Io, Po> {
                     settings.nodes,
                     settings.flood_rate,
                     settings.fanout,
+                    clock.hz(),
+                ),
+                // A tenth of a second at once, and one packet in any case.
+                group_limit: Limiter::new(
+                    settings.hosts + 1,
+                    settings.group_rate,
+                    settings.fanout.max(settings.group_rate / 10),
                     clock.hz(),
                 ),
                 relay_limit: RelayLimit::new(slots, clock.hz()),

@@ -1,11 +1,13 @@
 //! Multicast listener of one uplink: RFC 3810, and RFC 2710 towards old
-//! routers. Own groups are the solicited-node groups of own addresses; of
-//! all-nodes the RFC says that nothing is ever reported.
+//! routers. Groups are the solicited-node groups of own addresses and those
+//! that are listened to for nodes; of all-nodes the RFC says that nothing is
+//! ever reported.
 //!
 //! Simpler than the RFC in two places. A query about sources of a group is
 //! answered with the group's whole state, which says more, not less. And a
-//! MLDv1 report of another listener does not keep ours back; solicited-node
-//! groups hardly ever have two listeners.
+//! MLDv1 report of another listener does not keep ours back: solicited-node
+//! groups hardly ever have two listeners, and routers that know no more than
+//! MLDv1 have become rare.
 
 use std::collections::BTreeMap;
 use std::net::Ipv6Addr;
@@ -31,7 +33,7 @@ pub(super) enum Report {
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Listener {
-    /// Groups and how many own addresses are in each.
+    /// Groups, and for how many own addresses and others each is listened to.
     groups: BTreeMap<Ipv6Addr, usize>,
     /// Changes still to be reported, and how often.
     changes: BTreeMap<Ipv6Addr, (Record, u8)>,

@@ -26,6 +26,7 @@
 //! | `neighbor` | one neighbour's state machine |
 //! | `address` | one own address: duplicate detection, announcement |
 //! | `listener` | MLD of one uplink |
+//! | `groups` | groups that are listened to for others |
 //! | `route` | longest prefix, slots of flows |
 //! | `view` | what comes out: frames, events, counters, states |
 //! | `receive`, `timers`, `reload` | the engine itself: what frames, time and the operator do to it |
@@ -34,7 +35,7 @@
 //! router to its neighbours (R flag set); it advertises nothing and believes
 //! no advertisement, because its routes are configured.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::Ipv6Addr;
 
 use crate::model::Interface6;
@@ -45,6 +46,7 @@ use crate::wire::{Layout, Locator, Mac, Saddr};
 mod address;
 mod build;
 mod config;
+mod groups;
 mod ignored;
 mod listener;
 mod neighbor;
@@ -149,6 +151,10 @@ pub struct Substrate {
     timers: Timers,
     routes: Routes,
     neighbors: BTreeMap<HopKey, Neighbor>,
+    /// Groups that are listened to for others than the host itself, and by which
+    /// uplink.
+    wanted: BTreeSet<Ipv6Addr>,
+    groups_by: Option<u16>,
     random: Random,
     generation: u64,
     outbox: Outbox,
@@ -163,6 +169,8 @@ impl Substrate {
             timers: config.timers,
             routes: Routes::default(),
             neighbors: BTreeMap::new(),
+            wanted: BTreeSet::new(),
+            groups_by: None,
             random: Random(config.seed),
             generation: 0,
             outbox: Outbox::default(),
@@ -296,13 +304,15 @@ impl Substrate {
         self.ports.iter().flat_map(of).collect()
     }
 
-    /// The groups each uplink has to receive.
+    /// The groups each uplink has to receive for the host itself.
     pub fn own_groups(&self) -> Vec<(u16, Ipv6Addr)> {
         let mut groups = Vec::new();
         for port in &self.ports {
             let index = port.uplink.port;
             groups.push((index, build::ALL_NODES));
-            groups.extend(port.listener.groups().map(|group| (index, group)));
+            let own = port.listener.groups();
+            let own = own.filter(|group| !self.wanted.contains(group));
+            groups.extend(own.map(|group| (index, group)));
         }
         groups
     }

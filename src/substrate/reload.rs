@@ -37,6 +37,7 @@ impl Substrate {
         let before: BTreeMap<HopKey, Option<Mac>> = self.next_hops().collect();
 
         self.apply_uplinks(config.uplinks, limits_changed, now);
+        self.move_groups(now);
         let released = self.apply_neighbors(&config.neighbors, now);
         self.apply_routes(&config.routes, now);
         // What was given of others than next hops is not known any more.

@@ -85,6 +85,7 @@ impl Substrate {
                 port.listener.link_down();
             }
         });
+        self.move_groups(now);
         if up {
             self.poll(now);
             return;

@@ -20,6 +20,7 @@ pub mod ipv6;
 pub mod load;
 pub mod locator;
 pub mod mark;
+pub mod native;
 pub mod protocol;
 pub mod tcp;
 pub mod udp;

@@ -71,6 +71,7 @@ const EFFECTS: &[(&str, &str, &[&str])] = &[
             "limits.miss_rate",
             "limits.icmp_rate",
             "limits.flood_rate",
+            "limits.group_rate",
             "limits.fanout",
             "limits.ring",
         ],
@@ -89,6 +90,11 @@ const EFFECTS: &[(&str, &str, &[&str])] = &[
         "limits",
         "src/config/pools.rs",
         &["limits\n                .mbufs"],
+    ),
+    (
+        "multicast",
+        "src/appliance/multicast.rs",
+        &["settings.multicast.carriage"],
     ),
     ("log", "src/appliance/start.rs", &["config.log.level"]),
     (

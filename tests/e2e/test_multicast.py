@@ -13,6 +13,7 @@ import socket
 import threading
 import time
 import unittest
+from dataclasses import dataclass
 
 from case import Case
 from lab import net, plan
@@ -123,15 +124,8 @@ class Listener:
         self.socket.close()
 
 
-class Multicast(Case):
-    make = Broadcasting
-    how = Plan()
-
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        cls.manager = Manager(cls.world.hosts)
-        cls.addClassCleanup(cls.manager.close)
+class Grouped(Case):
+    """What nodes join, say and hear."""
 
     def listen(self, short, group=None, **how):
         listener = Listener(self.world, short, group, **how)
@@ -179,6 +173,17 @@ class Multicast(Case):
         """Packets on the substrate whose destination is this one in Z."""
         last = plan.v4(address).to_bytes(4, "big")
         return wire.seen(lambda frame: frame[12:14] == b"\x86\xdd" and frame[50:54] == last)
+
+
+class Multicast(Grouped):
+    make = Broadcasting
+    how = Plan()
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.manager = Manager(cls.world.hosts)
+        cls.addClassCleanup(cls.manager.close)
 
     def test_each_member_hears_all_once_and_nobody_else_any(self):
         a, c, g = (self.listen(short, GROUP) for short in ("a", "c", "g"))
@@ -310,6 +315,97 @@ class Multicast(Case):
         # It is asked as soon as it is back, and answers.
         self.joined(self.r, GROUP, "C")
         self.hosts_of(self.s, GROUP, ["R"])
+
+
+@dataclass(frozen=True)
+class Joined(Plan):
+    """One wire joins both uplinks."""
+
+    @property
+    def direct(self):
+        return True
+
+
+class Carrying(Broadcasting):
+    """The substrate carries groups, and nobody tells hosts of each other's
+    members."""
+
+    def _namespaces(self):
+        super()._namespaces()
+        self.net.link("r", "weft-r-up0", "s", "weft-s-up0", mtu=self.how.substrate_mtu)
+        for host in ("r", "s"):
+            self.net.give(host, f"weft-{host}-up0")
+
+    def config(self, host):
+        return {**super().config(host), "multicast": {"carriage": "native"}}
+
+
+class Native(Grouped):
+    make = Carrying
+    how = Joined()
+
+    # What stands for the groups, by the letter.
+    GROUP6 = bytes.fromhex("ff15000000000000005a0001ef010203")
+    DIRECTED6 = bytes.fromhex("ff36000000000000005a00010a0000ff")
+
+    def sent_to(self, wire, group):
+        """Packets to a group of the substrate, its MLD apart."""
+        return wire.seen(lambda frame: frame[38:54] == group and frame[20] != 0)
+
+    def report_of(self, wire, group, kind):
+        """A report of MLDv2 that says this of a group."""
+        return wire.wait(
+            lambda frame: frame[:6] == b"\x33\x33\0\0\0\x16"
+            and frame[62:63] == b"\x8f"
+            and bytes([kind, 0, 0, 0]) + group in frame,
+            8.0,
+        )
+
+    def test_one_packet_for_the_members_of_all_hosts(self):
+        # An end of the wire shows what comes there, from the other one.
+        wire, back = self.world.wire("s", "weft-s-up0"), self.world.wire("r", "weft-r-up0")
+        c, g = self.listen("c", GROUP), self.listen("g", GROUP)
+        twin, other = self.listen("twin", GROUP), self.listen("g", OTHER)
+        self.joined(self.r, GROUP, "C")
+        self.joined(self.s, GROUP, "G")
+        self.assertTrue(self.report_of(back, self.GROUP6, 4), "S joins")
+        before = self.r.counters()["native_sent"], self.s.counters()["native_received"]
+        said = self.speak("a", GROUP)
+        self.assertEqual(g.heard(3.0), said)
+        self.assertEqual(c.heard(1.0), said)
+        self.assertEqual((twin.heard(), other.heard()), ([], []))
+        carried = self.sent_to(wire, self.GROUP6)
+        self.assertEqual(len(carried), len(said), "exactly one each")
+        self.assertEqual({frame[:6].hex(":") for frame in carried}, {"33:33:ef:01:02:03"})
+        self.assertEqual(self.carried(wire, GROUP), carried, "and no copies")
+        after = self.r.counters()["native_sent"], self.s.counters()["native_received"]
+        self.assertEqual([now - then for now, then in zip(after, before)], [len(said)] * 2)
+        # The other way, and not back.
+        said = self.speak("g", GROUP)
+        self.assertEqual((c.heard(3.0), g.heard()), (said, []))
+        steps = self.r.json("explain", "--from", "A", "--to", GROUP)["steps"]
+        self.assertIn("group ff15::5a:1:ef01:203 of the substrate", steps[-1]["verdict"])
+        # Who leaves is not asked for any more, and the rest has a name.
+        g.leave()
+        self.assertTrue(self.report_of(back, self.GROUP6, 3), "S leaves")
+        before = self.drops(self.s, "group_not_heard")
+        said = self.speak("a", GROUP, 5)
+        self.assertEqual(c.heard(3.0), said)
+        self.assertTrue(net.eventually(lambda: self.drops(self.s, "group_not_heard") == before + 5))
+        self.assertEqual(g.heard(), [])
+
+    def test_broadcasts_and_pieces(self):
+        wire = self.world.wire("s", "weft-s-up0")
+        c, g, twin = (self.listen(short) for short in ("c", "g", "twin"))
+        said = self.speak("a", "10.0.0.255", 5)
+        self.assertEqual((g.heard(3.0), c.heard(1.0), twin.heard()), (said, said, []))
+        self.assertEqual(len(self.sent_to(wire, self.DIRECTED6)), len(said))
+        with self.net.socket("a", socket.AF_INET, socket.SOCK_DGRAM) as speaker:
+            speaker.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+            speaker.setsockopt(socket.IPPROTO_IP, 10, 0)  # IP_MTU_DISCOVER
+            speaker.sendto(b"x" * 1472, ("10.0.0.255", PORT))
+        self.assertEqual([len(it) for it in g.heard(3.0) + c.heard(3.0)], [1472, 1472])
+        self.assertEqual(len(self.sent_to(wire, self.DIRECTED6)), len(said) + 2)
 
 
 if __name__ == "__main__":

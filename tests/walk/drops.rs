@@ -2,7 +2,7 @@
 //! is the list of what the walks and the worker refuse. A reason without a
 //! row fails the last assertion.
 
-use crate::{dhcp, groups, offload, relay, routers, slot};
+use crate::{dhcp, groups, native, offload, relay, routers, slot};
 use weft::datapath::Drop;
 use weft::mapping::{Mapping, Target};
 use weft::packet::{Buffer, Meta};
@@ -612,6 +612,7 @@ fn every_reason_has_a_packet() {
         .filter(|why| !CASES.iter().any(|(produced, ..)| produced == *why))
         .filter(|why| !dhcp::CASES.iter().any(|(produced, ..)| produced == *why))
         .filter(|why| !groups::CASES.iter().any(|(produced, _)| produced == *why))
+        .filter(|why| !native::CASES.iter().any(|(produced, _)| produced == *why))
         .filter(|why| !relay::CASES.iter().any(|(produced, _)| produced == *why))
         .filter(|why| !offload::CASES.iter().any(|(produced, _)| produced == *why))
         .filter(|why| !routers::CASES.iter().any(|(produced, _)| produced == *why))

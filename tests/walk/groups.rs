@@ -16,13 +16,13 @@ use super::common::frames::*;
 use super::common::topology::*;
 use super::common::{Host, Setup, across};
 
-const GROUP: Vaddr = Vaddr(0xef01_0203);
-const GROUP_MAC: Mac = Mac([1, 0, 0x5e, 1, 2, 3]);
-const EVERYBODY: Vaddr = Vaddr(0xffff_ffff);
+pub(super) const GROUP: Vaddr = Vaddr(0xef01_0203);
+pub(super) const GROUP_MAC: Mac = Mac([1, 0, 0x5e, 1, 2, 3]);
+pub(super) const EVERYBODY: Vaddr = Vaddr(0xffff_ffff);
 /// Of 10.0.0.0/24.
-const DIRECTED: Vaddr = Vaddr(0x0a00_00ff);
+pub(super) const DIRECTED: Vaddr = Vaddr(0x0a00_00ff);
 
-fn members(hosts: &[HostIndex], nodes: &[NodeIndex]) -> Members {
+pub(super) fn members(hosts: &[HostIndex], nodes: &[NodeIndex]) -> Members {
     Members {
         hosts: hosts.into(),
         nodes: nodes.iter().copied().map(Member::of_all).collect(),
@@ -30,7 +30,7 @@ fn members(hosts: &[HostIndex], nodes: &[NodeIndex]) -> Members {
 }
 
 /// Both vnets withhold what they usually do, and Z carries broadcasts.
-fn fans(group: Members, everybody: Members) -> Fans {
+pub(super) fn fans(group: Members, everybody: Members) -> Fans {
     let withheld = ["224.0.0.0/24".parse().expect("literal")];
     let domain = Domain {
         prefix: "0.0.0.0/0".parse().expect("literal"),
@@ -47,7 +47,7 @@ fn fans(group: Members, everybody: Members) -> Fans {
     }
 }
 
-fn with_fans(mut setup: Setup, fans: Fans) -> Setup {
+pub(super) fn with_fans(mut setup: Setup, fans: Fans) -> Setup {
     setup.topology.fans = Arc::new(fans);
     setup
 }
@@ -64,24 +64,24 @@ fn s() -> Setup {
     with_fans(still(setup_s()), fans(all.clone(), all))
 }
 
-fn spoken(src: Vaddr, dst: Vaddr) -> Ip {
+pub(super) fn spoken(src: Vaddr, dst: Vaddr) -> Ip {
     udp(src, dst, (4000, 5000), b"to all who listen")
 }
 
 /// A's packet with this MAC.
-fn a_sends(destination: Mac, ip: &Ip) -> Vec<u8> {
+pub(super) fn a_sends(destination: Mac, ip: &Ip) -> Vec<u8> {
     ethernet(destination, MAC_A, None, 0x0800, &ip.bytes())
 }
 
-fn a_to_group() -> Vec<u8> {
+pub(super) fn a_to_group() -> Vec<u8> {
     a_sends(GROUP_MAC, &spoken(A, GROUP))
 }
 
-fn ports(frames: &[(u16, Vec<u8>)]) -> Vec<u16> {
+pub(super) fn ports(frames: &[(u16, Vec<u8>)]) -> Vec<u16> {
     frames.iter().map(|(port, _)| *port).collect()
 }
 
-fn generated(host: &Host) -> u64 {
+pub(super) fn generated(host: &Host) -> u64 {
     host.sum(|counters| counters.generated.get())
 }
 

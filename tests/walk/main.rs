@@ -13,6 +13,7 @@ mod gone;
 mod groups;
 mod holds;
 mod isolation;
+mod native;
 mod offload;
 mod plain;
 mod ports;

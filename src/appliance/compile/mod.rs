@@ -3,13 +3,16 @@
 //! Pure: store, next hops and devices in, one [`Topology`] out.
 
 mod hosts;
+mod native;
 mod nodes;
 mod numbers;
 mod ports;
 mod segments;
 mod slots;
 
-use hashbrown::HashMap;
+use std::sync::Arc;
+
+use hashbrown::{HashMap, HashSet};
 
 use crate::config;
 use crate::control::store::Store;
@@ -20,7 +23,7 @@ use crate::mapping::{HostIndex, NodeIndex, SideIndex};
 use crate::model;
 use crate::substrate::Substrate;
 use crate::time::Time;
-use crate::wire::{Layout, Locator, Mac};
+use crate::wire::{Layout, Locator, Mac, Saddr};
 
 use super::relay::RelayLinks;
 use super::routing::Routing;
@@ -69,7 +72,10 @@ pub(in crate::appliance) struct Live<'a> {
     pub watch: &'a [Filter],
     pub resolver: bool,
     /// Who is to get what is sent to several.
-    pub fans: std::sync::Arc<Fans>,
+    pub fans: Arc<Fans>,
+    /// The groups of the substrate that nodes have joined, where it carries
+    /// groups.
+    pub native: Option<Arc<HashSet<Saddr>>>,
 }
 
 /// Everything the workers read beside the mapping table.
@@ -105,6 +111,8 @@ pub(in crate::appliance) fn topology(
     topology.hosts = hosts::hosts(site, store, live, &mut hops);
     topology.outsiders =
         hosts::outsider_records(site, store, (numbers, outsiders), live, &mut hops);
+    let heard = live.native.clone();
+    topology.native = heard.map(|heard| Box::new(native::record(site, live, heard, &mut hops)));
     topology.hops = hops.hops;
     topology.relay = live
         .relay

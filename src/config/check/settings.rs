@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use super::{Findings, device, in_range, name};
-use crate::config::{Config, Control, GroupAccess, Idle, Limits};
+use crate::config::{Carriage, Config, Control, GroupAccess, Idle, Limits};
+use crate::model::Role;
 
 /// `sun_path` has 108 bytes, one of them the closing zero.
 const MAX_SOCKET_PATH: usize = 107;
@@ -32,6 +33,7 @@ pub(super) fn check(config: &Config, out: &mut Findings) {
     runtime(config, out);
     control(&config.control, out);
     limits(&config.limits, out);
+    multicast(config, out);
     fill(config, out);
     if let Some(journal) = &config.state.journal {
         absolute("state.journal", journal, out);
@@ -39,6 +41,18 @@ pub(super) fn check(config: &Config, out: &mut Findings) {
             let message = "the journal cannot be where the control socket is";
             out.problem("state.journal".to_owned(), message);
         }
+    }
+}
+
+/// Groups of the substrate are reached by an uplink.
+fn multicast(config: &Config, out: &mut Findings) {
+    let uplink = config.port.iter().any(|port| port.role == Role::Uplink);
+    if config.multicast.carriage == Carriage::Native && !uplink {
+        out.hinted(
+            "multicast.carriage".to_owned(),
+            "`native` needs an uplink, and there is none",
+            "add a port with `role = \"uplink\"`, or leave `carriage` out",
+        );
     }
 }
 
@@ -206,6 +220,7 @@ fn limits(limits: &Limits, out: &mut Findings) {
         ("icmp_rate", limits.icmp_rate),
         ("gone_seconds", limits.gone_seconds),
         ("flood_rate", limits.flood_rate),
+        ("group_rate", limits.group_rate),
         ("fanout", limits.fanout),
         ("groups", limits.groups),
         ("groups_per_node", limits.groups_per_node),

@@ -39,6 +39,8 @@ pub struct Setup {
     pub rates: (u32, u32, u32),
     /// Copies a second of one node, and of one packet.
     pub flood: (u32, u32),
+    /// Copies a second of another host's packets.
+    pub group_rate: u32,
     /// By port: the worker that polls it and the one that transmits on it.
     pub duty: Vec<(u16, u16)>,
     /// Packets in the pool that pieces are made of.
@@ -71,6 +73,7 @@ impl Setup {
             },
             rates: (1000, 1000, 32),
             flood: (1000, 256),
+            group_rate: 100_000,
             pool: 1 << 20,
         }
     }
@@ -119,6 +122,8 @@ impl Setup {
                     miss_rate: self.rates.1,
                     icmp_rate: self.rates.2,
                     flood_rate: self.flood.0,
+                    hosts: 16,
+                    group_rate: self.group_rate,
                     fanout: self.flood.1,
                     transmitter: self.duty.iter().map(|(_, transmits)| *transmits).collect(),
                 },
