@@ -30,6 +30,7 @@ mod gone;
 #[cfg(feature = "dpdk")]
 mod group;
 mod hotplug;
+mod ifaces;
 mod links;
 pub mod logging;
 mod made_up;

@@ -75,6 +75,7 @@ impl PlantTrait for Plant {
         self.slow_counters(&mut counters);
         self.ipv4_counters(&mut counters);
         self.table_counters(&mut counters);
+        self.iface_counters(&mut counters);
         self.rings.report(&mut counters);
         StatsReport {
             uptime_ms: self.now().0,

@@ -14,6 +14,7 @@ use hashbrown::HashMap;
 use crate::config::check::{Objects, alone};
 use crate::control::store::Store;
 use crate::datapath::segments::{IfaceRecord, Leg, NONE, RouterRecord, Segment, SubnetRecord};
+use crate::datapath::tally::Traffic;
 use crate::lpm::Lpm;
 use crate::model::{Vroute, VrouteAction};
 use crate::wire::address::Prefix4;
@@ -44,6 +45,9 @@ impl Hop {
         }
     }
 }
+
+/// What interfaces have counted, by router, subnet and address.
+type Counted = HashMap<(String, String, Vaddr), Arc<Traffic>>;
 
 #[derive(Debug)]
 struct Subnet {
@@ -94,9 +98,20 @@ pub(super) struct Routing {
     ifaces: Vec<IfaceRecord>,
     routers: Vec<Router>,
     router_numbers: HashMap<String, u32>,
+    /// Workers that count at interfaces.
+    workers: usize,
+    traffic: Counted,
 }
 
 impl Routing {
+    /// With interfaces at which so many workers count.
+    pub(super) fn counted_by(workers: usize) -> Routing {
+        Routing {
+            workers,
+            ..Routing::default()
+        }
+    }
+
     /// Brings everything in step with the store.
     pub(super) fn follow(&mut self, store: &Store) {
         let now = (store.segment_changes(), store.vroute_changes());
@@ -133,6 +148,7 @@ impl Routing {
             .into_iter()
             .map(|router| (router.name.clone(), router))
             .collect();
+        let counted = std::mem::take(&mut self.traffic);
         self.ifaces.clear();
         self.router_numbers.clear();
         self.subnets = store
@@ -153,11 +169,11 @@ impl Routing {
             let number = self.add_router(&router.name, &router.vnet);
             for interface in &router.interfaces {
                 if let Some(&subnet) = self.subnet_numbers.get(&interface.subnet) {
-                    self.add_iface(number, subnet, interface.address);
+                    self.add_iface(&counted, number, subnet, interface.address);
                 }
             }
         }
-        self.place_own_routers(store);
+        self.place_own_routers(&counted, store);
         for (subnet, said) in self.subnets.iter_mut().zip(store.subnets()) {
             let is_gateway = |at: &&u32| {
                 let iface = self.ifaces.get(**at as usize);
@@ -178,7 +194,7 @@ impl Routing {
     }
 
     /// The routers of vnets themselves: where a gateway is that no other has.
-    fn place_own_routers(&mut self, store: &Store) {
+    fn place_own_routers(&mut self, counted: &Counted, store: &Store) {
         for subnet in store.subnets() {
             let Some(gateway) = subnet.gateway else {
                 continue;
@@ -191,7 +207,7 @@ impl Routing {
                 None => self.add_router(&subnet.vnet, &subnet.vnet),
             };
             if let Some(&subnet) = self.subnet_numbers.get(&subnet.name) {
-                self.add_iface(number, subnet, gateway);
+                self.add_iface(counted, number, subnet, gateway);
             }
         }
     }
@@ -210,12 +226,22 @@ impl Routing {
         number
     }
 
-    fn add_iface(&mut self, router: u32, subnet: u32, address: Vaddr) {
+    /// What one has counted that stays where it is stays with it.
+    fn add_iface(&mut self, counted: &Counted, router: u32, subnet: u32, address: Vaddr) {
         let iface = self.ifaces.len() as u32;
+        let names = (
+            self.routers[router as usize].name.clone(),
+            self.subnets[subnet as usize].name.clone(),
+        );
+        let place = (names.0, names.1, address);
+        let traffic = counted.get(&place).cloned();
+        let traffic = traffic.unwrap_or_else(|| Arc::new(Traffic::new(self.workers)));
+        self.traffic.insert(place, traffic.clone());
         self.ifaces.push(IfaceRecord {
             router,
             subnet,
             address,
+            traffic,
         });
         self.routers[router as usize].ifaces.push(iface);
         self.subnets[subnet as usize].ifaces.push(iface);

@@ -22,9 +22,12 @@ use super::hold::{Held, Waiting};
 use super::lane::{Lane, walk};
 use super::record::{Record, Recorder};
 use super::rewrite::Cut;
+use super::tally::{self, By, Passage};
 use super::trace::{self, Tracer};
 use super::wiring::{Notice, Punted};
-use super::{BURST, Context, Drop, Exit, Outcome, Party, Punt, cut, offload, relay, translate};
+use super::{
+    BURST, Context, Drop, Exit, Outcome, Party, Punt, Results, cut, offload, relay, translate,
+};
 
 /// How often waiting packets are tried again.
 const RETRY: Duration = Duration::from_millis(1);
@@ -86,6 +89,17 @@ impl<Io: Port, Po: Pool<Packet = Io::Packet>> Lane<Io, Po> {
             self.counters.options_removed.add(1);
         }
         self.counters.generated.add(pieces.saturating_sub(1));
+    }
+
+    /// Counts at the interfaces of routers what went by them, and bytes that the
+    /// walk did not see.
+    #[inline(never)]
+    pub(super) fn tally(&self, cx: &Context<'_>, results: &Results, more: u32) {
+        let by = By::Worker(self.settings.index);
+        for passage in results.passages() {
+            let bytes = passage.bytes.saturating_add(more);
+            tally::count(cx.topology, &Passage { bytes, ..*passage }, by);
+        }
     }
 
     pub(super) fn punt(&mut self, packet: Io::Packet, meta: &Meta, what: Punt, now: u64) {
@@ -305,7 +319,9 @@ impl<Io: Port, Po: Pool<Packet = Io::Packet>> Lane<Io, Po> {
     ) -> Result<Outcome, Exit> {
         let (packet, metas) = (std::slice::from_mut(&mut held.packet), &[held.meta]);
         if cx.topology.watch.is_empty() {
-            return walk(cx, packet, metas, &mut trace::Off).get(0);
+            let results = walk(cx, packet, metas, &mut trace::Off);
+            self.tally(cx, &results, 0);
+            return results.get(0);
         }
         let (ring, lost) = (&mut self.ends.trace, &self.counters.trace_lost);
         let sink = |record: &Record| {
@@ -317,10 +333,12 @@ impl<Io: Port, Po: Pool<Packet = Io::Packet>> Lane<Io, Po> {
         let who = (self.settings.index, now);
         let mut recorder =
             Recorder::new(cx.topology, &cx.topology.watch, &mut self.slots, who, sink);
-        let result = walk(cx, packet, metas, &mut recorder).get(0);
+        let results = walk(cx, packet, metas, &mut recorder);
+        let result = results.get(0);
         if let (true, Err(Exit::Hold { why, whose, .. })) = (ended, result) {
             recorder.done(0, &held.packet, &Err(end_of_wait(why, whose)));
         }
+        self.tally(cx, &results, 0);
         result
     }
 }

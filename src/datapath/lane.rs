@@ -113,6 +113,9 @@ impl<Io: Port, Po: Pool<Packet = Io::Packet>> Lane<Io, Po> {
             ..*cx
         };
         let results = self.walk_any(cx, burst, now, watch);
+        if !results.passages().is_empty() {
+            self.tally(cx, &results, 0);
+        }
         self.fresh.advance(n);
         self.finish(cx, burst, &results, now);
         watch.ended(Part::Send, 0);

@@ -39,6 +39,7 @@ pub mod rewrite;
 pub mod route;
 pub mod segments;
 pub mod slot;
+pub mod tally;
 pub mod tell;
 pub mod topology;
 pub mod trace;
@@ -300,6 +301,9 @@ pub fn outbound<P: Packet, T: Tracer>(
                 }
             })
             .and_then(|it| tracer.see(i, Stage::Rewrite, rewrite::onward(cx, packet, it)));
+        if let misdirected::Way::Router(entry) = permitted.way {
+            tally::walked(results, entry, permitted, &result);
+        }
         tracer.done(i, packet, &result);
         results.set(i, result);
     }

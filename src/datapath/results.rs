@@ -7,6 +7,7 @@
 
 use arrayvec::ArrayVec;
 
+use super::tally::Passage;
 use super::{BURST, Drop, Exit, Outcome};
 
 /// From here on an entry is no port but a place among the other ends.
@@ -17,6 +18,7 @@ const OTHERS: u16 = 0x8000;
 pub struct Results {
     ways: [u16; BURST],
     others: ArrayVec<Result<Outcome, Exit>, BURST>,
+    passages: ArrayVec<Passage, BURST>,
 }
 
 impl Default for Results {
@@ -24,6 +26,7 @@ impl Default for Results {
         Results {
             ways: [u16::MAX; BURST],
             others: ArrayVec::new(),
+            passages: ArrayVec::new(),
         }
     }
 }
@@ -55,6 +58,17 @@ impl Results {
         if let Some(place) = self.ways.get_mut(i) {
             *place = port;
         }
+    }
+
+    /// Some packets went by routers. There are no more of them than packets.
+    pub(super) fn passed(&mut self, passage: Passage) {
+        let _ = self.passages.try_push(passage);
+    }
+
+    /// Which packets went by routers, for the worker to count.
+    #[inline(always)]
+    pub fn passages(&self) -> &[Passage] {
+        &self.passages
     }
 
     /// The port by which packet `i` leaves and there is no more to say.

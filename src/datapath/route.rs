@@ -54,11 +54,40 @@ pub fn follow(topology: &Topology, entry: u32, dst: Vaddr, ttl: u8) -> Route {
 pub fn follow_with(
     topology: &Topology,
     (entry, dst, ttl): (u32, Vaddr, u8),
-    passed_by: impl FnMut(&RouterRecord),
+    mut passed_by: impl FnMut(&RouterRecord),
 ) -> Route {
     let router = topology.ifaces.get(entry as usize);
     let router = router.map(|iface| iface.router);
-    from_router(topology, (router, entry), (dst, ttl), passed_by)
+    let told = |router: &RouterRecord, _, _| passed_by(router);
+    from_router(topology, (router, entry), (dst, ttl), told)
+}
+
+/// The same; `each` is told by which interfaces a packet comes to each router
+/// that passes it on, and leaves it.
+pub fn passed(
+    topology: &Topology,
+    (entry, dst, ttl): (u32, Vaddr, u8),
+    mut each: impl FnMut(u32, Option<u32>),
+) -> Route {
+    let router = topology.ifaces.get(entry as usize);
+    let router = router.map(|iface| iface.router);
+    let told = |_: &RouterRecord, at, leg| each(at, out_of(topology, at, leg));
+    from_router(topology, (router, entry), (dst, ttl), told)
+}
+
+/// The interface by which a packet leaves a router that it came to at `at`.
+fn out_of(topology: &Topology, at: u32, leg: Leg) -> Option<u32> {
+    let iface = |at: u32| topology.ifaces.get(at as usize);
+    let next = match leg {
+        Leg::Connected { iface } | Leg::Node { iface, .. } => return Some(iface),
+        Leg::Next { iface, .. } => iface,
+        _ => return None,
+    };
+    // The router's own, in the subnet in which the next one gets it.
+    let router = iface(at)?.router;
+    let subnet = topology.subnets.get(iface(next)?.subnet as usize)?;
+    let mut ifaces = subnet.ifaces.iter().copied();
+    ifaces.find(|out| iface(*out).is_some_and(|out| out.router == router))
 }
 
 /// The same from a router that got the packet by some interface.
@@ -66,7 +95,7 @@ pub(super) fn from_router(
     topology: &Topology,
     (router, entry): (Option<u32>, u32),
     (dst, ttl): (Vaddr, u8),
-    mut passed_by: impl FnMut(&RouterRecord),
+    mut passed_by: impl FnMut(&RouterRecord, u32, Leg),
 ) -> Route {
     let (mut at, mut index) = (entry, router);
     for hops in 0..MOST_HOPS {
@@ -89,12 +118,12 @@ pub(super) fn from_router(
                 router: next,
                 iface,
             } => {
-                passed_by(router);
+                passed_by(router, at, leg);
                 (index, at) = (Some(next), iface);
                 continue;
             }
             Leg::Connected { .. } | Leg::Node { .. } => {
-                passed_by(router);
+                passed_by(router, at, leg);
                 let end = match leg {
                     Leg::Node { via, .. } => End::Node(via),
                     _ => End::Connected,

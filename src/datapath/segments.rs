@@ -15,6 +15,7 @@ use crate::lpm::Lpm;
 use crate::wire::address::Prefix4;
 use crate::wire::{Mac, Vaddr};
 
+use super::tally::Traffic;
 use super::topology::{NodeRecord, Topology};
 
 /// The place of a node that is in no subnet, or of an interface that there is
@@ -39,6 +40,8 @@ pub struct IfaceRecord {
     pub router: u32,
     pub subnet: u32,
     pub address: Vaddr,
+    /// What it has passed on; snapshots share it.
+    pub traffic: Arc<Traffic>,
 }
 
 /// A router.

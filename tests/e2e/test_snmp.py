@@ -190,10 +190,54 @@ class Snmp(Asking):
                 client.call("vroute.remove", router="r1", prefix="203.0.113.0/25")
         self.assertEqual(self.told_routes(), self.expected_routes())
 
+    def traffic(self, number):
+        """What an interface of r1 has passed on, by SNMP: packets and bytes in,
+        packets and bytes out, as its table has them."""
+        told = self.walk(HIGH)
+        columns = ("7", "6", "11", "10")
+        return [int(self.column(told, f"{HIGH}.{column}")[number]) for column in columns]
+
+    def counted_at(self, subnet):
+        """The same, by weft."""
+        counters = self.r.counters()
+        names = ("in_packets", "in_bytes", "out_packets", "out_bytes")
+        return [counters[f"iface_r1_{subnet}_{name}"] for name in names]
+
+    def test_counters_are_those_of_weft_stats(self):
+        numbers = {name: n for n, name in self.column(self.walk(HIGH), f"{HIGH}.1").items()}
+        before = {subnet: self.counted_at(subnet) for subnet in ("web", "db", "link")}
+        dropped = self.r.counters()["iface_r1_web_dropped"]
+        with self.net.socket("c", socket.AF_INET, socket.SOCK_DGRAM) as listener, self.net.socket(
+            "a", socket.AF_INET, socket.SOCK_DGRAM
+        ) as speaker:
+            listener.bind(("", 7000))
+            listener.settimeout(3)
+            for _ in range(20):
+                speaker.sendto(b"x" * 100, ("10.0.2.5", 7000))
+                listener.recv(200)
+            for _ in range(5):
+                speaker.sendto(b"x" * 100, ("192.0.2.1", 7000))
+        frames = 14 + 20 + 8 + 100
+        after = {subnet: self.counted_at(subnet) for subnet in before}
+        grown = [now - then for now, then in zip(after["db"], before["db"])]
+        self.assertEqual(grown, [0, 0, 20, 20 * frames])
+        self.assertEqual(after["link"], before["link"])
+        grown = [now - then for now, then in zip(after["web"], before["web"])]
+        self.assertEqual(grown, [25, 25 * frames, 0, 0])
+        self.assertEqual(self.r.counters()["iface_r1_web_dropped"], dropped + 5)
+        # Where nothing moves, both say the same.
+        for subnet in ("db", "link"):
+            self.assertEqual(self.traffic(numbers[subnet]), self.counted_at(subnet))
+        # Here the questions do: each is one in, and its answer one out.
+        told = self.walk(f"{HIGH}.7.{numbers['web']}", f"{HIGH}.11.{numbers['web']}", tool="snmpget")
+        came, left = (int(value) for value in told.values())
+        now = self.counted_at("web")
+        self.assertEqual((came, left + 1), (now[0], now[2]))
+
     def test_walks_of_all_kinds_see_the_same(self):
         """Without what changes from one to the next."""
         moving = re.compile(
-            rf"^({SYSTEM}\.3\.|{IFACES}\.1[0167]\.|{HIGH}\.([67]|1[01])\.|\.1\.3\.6\.1\.6\.3\.)"
+            rf"^({SYSTEM}\.3\.|{IFACES}\.1[01367]\.|{HIGH}\.([67]|1[01])\.|\.1\.3\.6\.1\.6\.3\.)"
         )
 
         def seen(**how):

@@ -5,6 +5,7 @@ mod common;
 
 mod carriage;
 mod clamp;
+mod counted;
 mod cycles;
 mod dhcp;
 mod drops;

@@ -5,9 +5,10 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use weft::datapath::plain::{self, Rest, Scratch};
+use weft::datapath::tally::{self, Totals};
 use weft::datapath::topology::{PortNodes, Topology};
 use weft::datapath::trace::Off;
-use weft::datapath::{BURST, Context, FreshIds, Outcome, Results, Snapshot, walk};
+use weft::datapath::{BURST, Context, FreshIds, Outcome, Results, Snapshot, walk, walk_plain};
 use weft::mapping::{Domain, Limits, Mapping, Writer};
 use weft::model::{Dscp, Mode};
 use weft::packet::{Buffer, Meta};
@@ -541,7 +542,37 @@ fn both(world: &World, frames: &[Frame]) -> Result<usize, TestCaseError> {
         prop_assert!(walked_by, "packet {} is sent", i);
         prop_assert_eq!(quick[i].frame(), walked[i].frame(), "packet {}", i);
     }
+    let mut again = packets();
+    let whole = walk_plain(&cx, &mut again, &metas, &mut scratch, &mut ());
+    let [expected, whole] = [expected, whole].map(|results| counted(&snapshot, &results));
+    prop_assert_eq!(expected, whole, "what interfaces of routers count");
     Ok(sent)
+}
+
+/// What a walk adds to what interfaces have counted.
+fn counted(topology: &Topology, results: &Results) -> Vec<[u64; 5]> {
+    let now = || -> Vec<[u64; 5]> {
+        let ifaces = topology.ifaces.iter().map(|iface| iface.traffic.totals());
+        let fields = |it: Totals| {
+            let packets = [it.in_packets, it.out_packets, it.dropped];
+            [
+                packets[0],
+                packets[1],
+                packets[2],
+                it.in_bytes,
+                it.out_bytes,
+            ]
+        };
+        ifaces.map(fields).collect()
+    };
+    let before = now();
+    for passage in results.passages() {
+        tally::count(topology, passage, tally::By::Worker(0));
+    }
+    let pairs = now().into_iter().zip(before);
+    pairs
+        .map(|(now, before)| std::array::from_fn(|i| now[i] - before[i]))
+        .collect()
 }
 
 proptest! {

@@ -19,8 +19,8 @@ use super::common::topology::*;
 use super::common::{Host, Setup};
 
 /// C and G behind the router.
-const C2: Vaddr = Vaddr(0x0a00_0105);
-const G2: Vaddr = Vaddr(0x0a00_0103);
+pub(super) const C2: Vaddr = Vaddr(0x0a00_0105);
+pub(super) const G2: Vaddr = Vaddr(0x0a00_0103);
 const WEB_GATEWAY: Vaddr = Vaddr(0x0a00_0001);
 const DB_GATEWAY: Vaddr = Vaddr(0x0a00_0101);
 
@@ -30,7 +30,7 @@ fn address(text: &str) -> Vaddr {
     text.parse().expect("an address")
 }
 
-fn router_mac(vni: Vni, address: Vaddr) -> Mac {
+pub(super) fn router_mac(vni: Vni, address: Vaddr) -> Mac {
     virtual_mac::of(Kind::Router, vni, address)
 }
 
@@ -56,7 +56,7 @@ fn moved(mut setup: Setup) -> Setup {
     setup
 }
 
-fn routed(setup: Setup, routes: &[(&str, &str)]) -> Setup {
+pub(super) fn routed(setup: Setup, routes: &[(&str, &str)]) -> Setup {
     let mut setup = moved(setup);
     let router = Router {
         name: "r1",
@@ -68,7 +68,7 @@ fn routed(setup: Setup, routes: &[(&str, &str)]) -> Setup {
 }
 
 /// A chain of so many routers from web to db.
-fn chain(setup: Setup, routers: usize) -> Setup {
+pub(super) fn chain(setup: Setup, routers: usize) -> Setup {
     let mut setup = moved(setup);
     let link = |i: usize| format!("10.0.{}.0/30", 100 + i);
     let links: Vec<String> = (1..routers).map(link).collect();
@@ -103,12 +103,12 @@ fn chain(setup: Setup, routers: usize) -> Setup {
 }
 
 /// A frame of A for its gateway.
-fn to_gateway(ip: &Ip) -> Vec<u8> {
+pub(super) fn to_gateway(ip: &Ip) -> Vec<u8> {
     let gateway = router_mac(Z, WEB_GATEWAY);
     ethernet(gateway, MAC_A, None, 0x0800, &ip.bytes())
 }
 
-fn udp_to(dst: Vaddr, ttl: u8) -> Ip {
+pub(super) fn udp_to(dst: Vaddr, ttl: u8) -> Ip {
     Ip {
         ttl,
         ..udp(A, dst, (4000, 5000), b"routed")

@@ -3,7 +3,7 @@
 use crate::datapath::route::{self, End};
 use crate::datapath::segments::NONE;
 use crate::datapath::topology::NodeRecord;
-use crate::datapath::{Drop, Topology};
+use crate::datapath::{Drop, Topology, tally};
 use crate::mapping::NodeIndex;
 use crate::node::router;
 use crate::wire::icmpv4::{Problem, unreachable};
@@ -82,6 +82,10 @@ impl Plant {
         let Some(message) = router::error(problem, quote, speaker.address, speaker.hops) else {
             return;
         };
+        if let Some(entry) = entry {
+            let bytes = ethernet::HEADER_LEN + message.len();
+            tally::count_answer(self.topology(), (entry, fault.dst, fault.ttl), bytes);
+        }
         let frame = framed([mac, speaker.mac], record.vlan, &message);
         let port = record.port;
         self.slow.icmp_sent += 1;

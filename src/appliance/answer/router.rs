@@ -2,12 +2,13 @@
 
 use crate::control::store::Store;
 use crate::datapath::route::{self, End};
+use crate::datapath::{Topology, tally};
 use crate::mapping::NodeIndex;
 use crate::node::router::{self, Router, Services};
-use crate::node::snmp::PORT;
+use crate::node::snmp::{PORT, Traffic};
 use crate::wire::ethernet::{self, ethertype};
 use crate::wire::virtual_mac::{self, Kind};
-use crate::wire::{Mac, ipv4};
+use crate::wire::{Mac, Vaddr, ipv4};
 
 use super::{Replies, snmp};
 use crate::appliance::plant::Plant;
@@ -50,6 +51,7 @@ impl Plant {
             hops: route.hops,
         };
         let (port, vlan) = (record.port, record.vlan);
+        let traffic = |router: &str, address| traffic_at(topology, router, address);
         let mut services = Services::default();
         if store
             .router(asked.name)
@@ -64,6 +66,7 @@ impl Plant {
                 host: &host,
                 node_mtu: vnet_mtu.min(port_mtu),
                 vnet_mtu,
+                traffic: &traffic,
                 now,
             };
             services.add(PORT, Box::new(asked));
@@ -72,6 +75,10 @@ impl Plant {
             Ok(reply) => {
                 self.slow.router_answered += 1;
                 let link = [link.source, link.destination];
+                if let Some(entry) = entry {
+                    let bytes = ethernet::HEADER_LEN + reply.len();
+                    tally::count_answer(topology, (entry, ip.dst, ip.ttl), bytes);
+                }
                 replies.frames.push((port, framed(link, vlan, &reply)));
             }
             Err(why) => self.slow.router_ignored[why as usize] += 1,
@@ -86,6 +93,24 @@ impl Plant {
             (Kind::Node, _) => None,
         }
     }
+}
+
+/// What a router has passed on at one of its interfaces.
+fn traffic_at(topology: &Topology, router: &str, address: Vaddr) -> Option<Traffic> {
+    let mut ifaces = topology.ifaces.iter();
+    let is_its = |router_of: u32| {
+        let router_of = topology.routers.get(router_of as usize);
+        router_of.is_some_and(|it| it.name == router)
+    };
+    let iface = ifaces.find(|iface| iface.address == address && is_its(iface.router))?;
+    let totals = iface.traffic.totals();
+    Some(Traffic {
+        in_packets: totals.in_packets,
+        in_bytes: totals.in_bytes,
+        out_packets: totals.out_packets,
+        out_bytes: totals.out_bytes,
+        dropped: totals.dropped,
+    })
 }
 
 /// A frame to a node.

@@ -14,7 +14,8 @@ use crate::control::store::Store;
 use crate::model::{Router, SnmpAuth, SnmpUser, Vroute, VrouteAction};
 use crate::node::router::{Ask, Service};
 use crate::node::snmp::{
-    Access, Agent, Auth, Clock, Hop, Iface, Route, SnmpRefused, Source, System, User, engine_id,
+    Access, Agent, Auth, Clock, Hop, Iface, Route, SnmpRefused, Source, System, Traffic, User,
+    engine_id,
 };
 use crate::time::Time;
 use crate::wire::address::Prefix4;
@@ -198,6 +199,8 @@ pub(super) struct Asked<'a> {
     /// The longest packet that the node who asks may get.
     pub(super) node_mtu: u16,
     pub(super) vnet_mtu: u16,
+    /// What a router's interface with this address has passed on.
+    pub(super) traffic: &'a dyn Fn(&str, Vaddr) -> Option<Traffic>,
     pub(super) now: Time,
 }
 
@@ -235,6 +238,7 @@ impl Service for Asked<'_> {
             router,
             tables: &device.tables,
             mtu: self.vnet_mtu,
+            traffic: self.traffic,
         };
         let mut clock = Clock {
             boots: snmp.boots,
@@ -258,6 +262,7 @@ struct Looked<'a> {
     router: &'a Router,
     tables: &'a Tables,
     mtu: u16,
+    traffic: &'a dyn Fn(&str, Vaddr) -> Option<Traffic>,
 }
 
 impl Source for Looked<'_> {
@@ -284,7 +289,7 @@ impl Source for Looked<'_> {
             prefix: place.prefix,
             mac: place.mac,
             mtu: self.mtu,
-            traffic: None,
+            traffic: (self.traffic)(&self.router.name, place.address),
         })
     }
 

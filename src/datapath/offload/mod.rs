@@ -97,6 +97,7 @@ impl<Io: Port, Po: Pool<Packet = Io::Packet>> Lane<Io, Po> {
             ..*cx
         };
         let results = self.walk_any(cx, run, now, &mut ());
+        self.tally(cx, &results, 0);
         self.fresh.advance(n);
         let metas = std::mem::take(&mut run.metas);
         for (i, (packet, meta)) in run.packets.drain(..).zip(metas).enumerate() {
@@ -182,13 +183,16 @@ impl<Io: Port, Po: Pool<Packet = Io::Packet>> Lane<Io, Po> {
             fresh: self.fresh,
             ..*cx
         };
+        // All that counts the segment in place of the packet leaves out.
+        let rest = packet.total_len().saturating_sub(first.total_len()) as u32;
         let mut ahead = Burst::default();
         ahead.packets.push(first);
         ahead.metas.push(meta);
         for packet in &mut ahead.packets {
             before_walk(packet, meta.offload);
         }
-        let result = self.walk_any(cx, &mut ahead, now, &mut ()).get(0);
+        let results = self.walk_any(cx, &mut ahead, now, &mut ());
+        let result = results.get(0);
         self.fresh.advance(1);
         let first = ahead.packets.pop()?;
         let request = match result {
@@ -204,10 +208,12 @@ impl<Io: Port, Po: Pool<Packet = Io::Packet>> Lane<Io, Po> {
                     offload: Offload::NONE,
                     ..meta
                 };
+                self.tally(cx, &results, rest);
                 self.apply(cx, packet, meta, result, now);
                 return None;
             }
         };
+        self.tally(cx, &results, request.map_or(0, |_| rest));
         let Some((port, request)) = request else {
             self.apply(cx, first, meta, result, now);
             return Some(packet);

@@ -85,6 +85,9 @@ pub struct Scratch {
     senders: [NodeIndex; BURST],
     /// By which path, and [`ROUTED`].
     paths: [u8; BURST],
+    /// Of those that are [`ROUTED`], by which interface their first router passes
+    /// them on, or [`FURTHER`].
+    outs: [u32; BURST],
     /// Their places in the burst.
     at: [u8; BURST],
     /// Of those that go on, which they are, and from or to which host.
@@ -103,6 +106,7 @@ impl Default for Scratch {
             firsts: [First(0); BURST],
             senders: [NodeIndex::MAX; BURST],
             paths: [0; BURST],
+            outs: [FURTHER; BURST],
             at: [0; BURST],
             remote: [0; BURST],
             hosts: [HostIndex::MAX; BURST],
@@ -114,6 +118,9 @@ impl Default for Scratch {
 
 /// Set beside the path of a packet that was given to its gateway.
 const ROUTED: u8 = 0x80;
+
+/// Stands for the interface of a router behind which there is another one.
+const FURTHER: u32 = u32::MAX;
 
 /// Is told when a burst has passed a stage, with the number of packets that
 /// came so far.

@@ -77,6 +77,9 @@ pub fn outbound<P: Packet, M: Meter>(
         };
         rest.add_all(widest(links));
     }
+    if paths & ROUTED != 0 {
+        route::tally(cx.topology, scratch, (n, rest), results);
+    }
     meter.passed(Stage::Rewrite, n);
     rest
 }

@@ -8,14 +8,15 @@
 
 use crate::arch::{Work, widest};
 use crate::lpm::{self, Lpm};
-use crate::mapping::Key;
-use crate::wire::Vaddr;
+use crate::mapping::{Key, NodeIndex};
+use crate::wire::{Vaddr, ethernet, ipv4};
 
-use super::super::BURST;
 use super::super::route::MOST_HOPS;
-use super::super::segments::{Leg, RouterRecord};
+use super::super::segments::{Leg, NONE, RouterRecord};
+use super::super::tally::{Along, Passage};
 use super::super::topology::Snapshot;
-use super::{ROUTED, Scratch};
+use super::super::{BURST, Results};
+use super::{FURTHER, ROUTED, Rest, Scratch};
 
 const _: () = assert!(BURST == lpm::BURST);
 
@@ -60,9 +61,10 @@ impl Work for Spend<'_> {
             }
             let sender = tables.senders.get(scratch.senders[k].index());
             let spans = sender.and_then(|sender| tables.spans.get(sender.router as usize));
-            let hops = spans.and_then(|spans| spans.hops(scratch.keys[k].vaddr()));
-            match hops {
-                Some(hops) => {
+            let span = spans.and_then(|spans| spans.find(scratch.keys[k].vaddr()));
+            match span {
+                Some((hops, out)) => {
+                    scratch.outs[k] = out;
                     let first = scratch.firsts[k];
                     let goes_on = hops != 0 && first.ttl() > hops;
                     scratch.firsts[k] = first.spent(hops);
@@ -114,7 +116,8 @@ impl Work for Follow<'_> {
                 let leg = places[k].and_then(|place| routers[k].legs.get(place as usize));
                 let first = scratch.firsts[k];
                 match leg {
-                    Some(Leg::Connected { .. }) if first.ttl() > hops => {
+                    Some(Leg::Connected { iface }) if first.ttl() > hops => {
+                        scratch.outs[k] = if hops == 1 { *iface } else { FURTHER };
                         scratch.firsts[k] = first.spent(hops);
                         continue;
                     }
@@ -135,6 +138,78 @@ impl Work for Follow<'_> {
             }
         }
         give_up(scratch, lost | left);
+    }
+}
+
+/// Says what went by routers of the `n` packets that got through, those that are
+/// not plain apart: once for all that lie side by side and went the same way.
+#[inline(never)]
+pub(super) fn tally(
+    topology: &Snapshot,
+    scratch: &Scratch,
+    (n, rest): (usize, Rest),
+    results: &mut Results,
+) {
+    let mut run = Run {
+        sender: NodeIndex::MAX,
+        out: FURTHER,
+        dst: NOBODY,
+        packets: 0,
+        payloads: 0,
+    };
+    for k in 0..n.min(BURST) {
+        if scratch.paths[k] & ROUTED == 0 || rest.has(usize::from(scratch.at[k])) {
+            continue;
+        }
+        let (sender, out, dst) = (scratch.senders[k], scratch.outs[k], scratch.keys[k]);
+        // Behind a further router it depends on more than the interface.
+        let same = out == run.out && (out != FURTHER || dst == run.dst) && sender == run.sender;
+        if !same {
+            run.end(topology, results);
+            run = Run {
+                sender,
+                out,
+                dst,
+                packets: 0,
+                payloads: 0,
+            };
+        }
+        run.packets += 1;
+        run.payloads += u32::from(scratch.firsts[k].payload_len());
+    }
+    run.end(topology, results);
+}
+
+/// Packets that went the same way, one after the other.
+struct Run {
+    sender: NodeIndex,
+    out: u32,
+    dst: Key,
+    packets: u32,
+    payloads: u32,
+}
+
+impl Run {
+    fn end(&self, topology: &Snapshot, results: &mut Results) {
+        if self.packets == 0 {
+            return;
+        }
+        let node = topology.node(self.sender);
+        let headers = (ethernet::HEADER_LEN + ipv4::HEADER_LEN) as u32;
+        results.passed(Passage {
+            entry: node.map_or(NONE, |node| node.segment.gateway),
+            way: match self.out {
+                FURTHER => Along::Routes {
+                    dst: Vaddr(self.dst.vaddr()),
+                    // They got through.
+                    ttl: u8::MAX,
+                    sent: true,
+                },
+                out => Along::Out(out),
+            },
+            packets: self.packets,
+            bytes: self.payloads + self.packets * headers,
+        });
     }
 }
 

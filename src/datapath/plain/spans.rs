@@ -11,6 +11,7 @@ use crate::wire::Vaddr;
 use super::super::route::{self, End};
 use super::super::segments::{Leg, NONE};
 use super::super::topology::Topology;
+use super::FURTHER;
 
 /// Answers that fit, and one for the last address of all.
 const MOST: usize = 32;
@@ -28,6 +29,8 @@ pub(super) struct Spans {
     /// their subnets; 0 if packets go elsewhere.
     hops: [u8; MOST],
     known: bool,
+    /// By which interface the first of them does, if there is no other.
+    outs: [u32; MOST],
 }
 
 impl Spans {
@@ -35,6 +38,7 @@ impl Spans {
         firsts: [u32::MAX; MOST],
         hops: [0; MOST],
         known: false,
+        outs: [FURTHER; MOST],
     };
 
     pub(super) fn of(topology: &Topology, router: u32) -> Spans {
@@ -45,8 +49,8 @@ impl Spans {
         let mut len = 0;
         let mut last = None;
         for first in borders {
-            let hops = hops_to(topology, router, Vaddr(first));
-            if last == Some(hops) {
+            let (hops, out) = way_to(topology, router, Vaddr(first));
+            if last == Some((hops, out)) {
                 continue;
             }
             if len == MOST - 1 || first == u32::MAX {
@@ -57,17 +61,18 @@ impl Spans {
                 return Spans::UNKNOWN;
             }
             (spans.firsts[len], spans.hops[len]) = (first, hops);
-            last = Some(hops);
+            spans.outs[len] = out;
+            last = Some((hops, out));
             len += 1;
         }
         spans.known = true;
         spans
     }
 
-    /// Routers that pass packets for an address on; `None` if that is not known
-    /// here.
+    /// Routers that pass packets for an address on, and by which interface the
+    /// only one does; `None` if that is not known here.
     #[inline(always)]
-    pub(super) fn hops(&self, address: u32) -> Option<u8> {
+    pub(super) fn find(&self, address: u32) -> Option<(u8, u32)> {
         if !self.known {
             return None;
         }
@@ -76,7 +81,8 @@ impl Spans {
             .iter()
             .map(|first| u32::from(*first <= address))
             .sum();
-        Some(self.hops[(begun as usize).wrapping_sub(1) % MOST])
+        let place = (begun as usize).wrapping_sub(1) % MOST;
+        Some((self.hops[place], self.outs[place]))
     }
 }
 
@@ -111,11 +117,17 @@ fn borders(topology: &Topology, router: u32) -> Option<Vec<u32>> {
     Some(borders)
 }
 
-fn hops_to(topology: &Topology, router: u32, address: Vaddr) -> u8 {
+fn way_to(topology: &Topology, router: u32, address: Vaddr) -> (u8, u32) {
     let from = (Some(router), NONE);
-    let route = route::from_router(topology, from, (address, u8::MAX), |_| ());
-    match route.end {
-        End::Connected => route.hops,
-        _ => 0,
+    let mut out = FURTHER;
+    let route = route::from_router(topology, from, (address, u8::MAX), |_, _, leg| {
+        if let Leg::Connected { iface } = leg {
+            out = iface;
+        }
+    });
+    match (route.end, route.hops) {
+        (End::Connected, 1) => (1, out),
+        (End::Connected, hops) => (hops, FURTHER),
+        _ => (0, FURTHER),
     }
 }

@@ -2,8 +2,9 @@
 //! (RFC 3418, 2863), IP with its addresses and routes (RFC 1213, 4292), and the
 //! engine itself (RFC 3411, 3414).
 //!
-//! Columns of what weft does not count (discards, errors) are not there: that an
-//! object is missing can be believed, a counter that is always 0 cannot. A route
+//! Columns of what weft does not count (errors, discards on the way out) are not
+//! there: that an object is missing can be believed, a counter that is always 0
+//! cannot. A route
 //! is in the old table of RFC 1213 by its destination alone, so of several with
 //! one the shortest is there; the newer table has them all.
 
@@ -109,6 +110,7 @@ static OBJECTS: &[Object] = &[
     object!(Iface, [2, 1, 2, 2, 1, 8], |_, _| UP),
     object!(Traffic, [2, 1, 2, 2, 1, 10], |t| Value::low(t.in_bytes)),
     object!(Traffic, [2, 1, 2, 2, 1, 11], |t| Value::low(t.in_packets)),
+    object!(Traffic, [2, 1, 2, 2, 1, 13], |t| Value::low(t.dropped)),
     object!(Traffic, [2, 1, 2, 2, 1, 16], |t| Value::low(t.out_bytes)),
     object!(Traffic, [2, 1, 2, 2, 1, 17], |t| Value::low(t.out_packets)),
     // ip

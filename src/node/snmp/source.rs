@@ -46,6 +46,8 @@ pub struct Traffic {
     pub in_bytes: u64,
     pub out_packets: u64,
     pub out_bytes: u64,
+    /// Of those that came in.
+    pub dropped: u64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

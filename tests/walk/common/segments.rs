@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use weft::datapath::segments::{IfaceRecord, Leg, NONE, RouterRecord, Segment, SubnetRecord};
+use weft::datapath::tally::Traffic;
 use weft::datapath::topology::Topology;
 use weft::lpm::Lpm;
 use weft::wire::Vaddr;
@@ -52,6 +53,7 @@ pub fn install(
                 router: number as u32,
                 subnet: subnet as u32,
                 address: *address,
+                traffic: Arc::new(Traffic::new(2)),
             });
             topology.subnets[subnet].ifaces.push(iface);
         }

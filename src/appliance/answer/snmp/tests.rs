@@ -126,6 +126,7 @@ fn ask(plant: &mut Plant, store: &Store, community: &str) -> Option<Vec<u8>> {
         host: "2001:db8:0:a:100::/72",
         node_mtu: 1472,
         vnet_mtu: 1472,
+        traffic: &|_, _| None,
         now: Time(1000),
     };
     asked.answer(&Ask {

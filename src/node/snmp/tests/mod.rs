@@ -78,6 +78,7 @@ impl Source for World {
                 in_bytes: packets * 100,
                 out_packets: packets + 1,
                 out_bytes: packets * 100 + 1,
+                dropped: 3 * u64::from(number),
             }),
         })
     }
