@@ -78,7 +78,9 @@ pub struct Vnet {
     /// What a learned address is to the one that the node had.
     #[serde(default, skip_serializing_if = "policy::usual")]
     pub learn_as: LearnAs,
-    /// With `learn_as = "watch"`: seconds until one of both goes.
+    /// With `learn_as = "watch"`: seconds after which that one of both goes that
+    /// was not used. With `"guess"`: seconds in which a node that goes back uses
+    /// both.
     #[serde(
         default = "policy::learn_seconds",
         skip_serializing_if = "policy::learn_seconds_as_usual"

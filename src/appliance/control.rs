@@ -128,6 +128,7 @@ impl<Po: Pool> Control<Po> {
         }
         self.plant.collect_links(&mut replies);
         self.plant.poll_dhcp(&mut replies);
+        self.plant.poll_addresses(&self.store, &mut replies);
         self.plant.poll_groups(&self.store, &mut replies);
         self.plant.set_resolver(self.server.has_answerer());
         self.plant.step(&self.store);

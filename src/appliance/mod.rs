@@ -13,6 +13,7 @@
 //! | `hotplug`, `dpdk_hotplug` | ports that come and go meanwhile |
 //! | `start` | the way up and the way down |
 
+mod addresses;
 pub mod answer;
 pub mod compile;
 pub mod control;

@@ -8,6 +8,7 @@ use hashbrown::HashMap;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::control::plant::PlantError;
+use crate::control::proto::Event;
 use crate::control::store::Store;
 use crate::datapath::counters::Counters;
 use crate::datapath::{Snapshot, Topology};
@@ -16,6 +17,7 @@ use crate::mapping::{
     Reader, SideIndex, Target, Writer,
 };
 use crate::model::Neighbor;
+use crate::node::addresses::Addresses;
 use crate::node::recent::Recent;
 use crate::substrate::Substrate;
 use crate::time::Time;
@@ -47,8 +49,15 @@ pub struct Plant {
     pub(super) numbers: Numbers<NodeIndex>,
     pub(super) outsiders: Numbers<SideIndex>,
     /// What the table says of our own nodes, and of outsiders.
-    locals: HashMap<(Vni, Prefix4), Target>,
+    pub(super) locals: HashMap<(Vni, Prefix4), Target>,
     pub(super) learned: HashMap<NodeIndex, Mac>,
+    /// Addresses that nodes have taken by themselves.
+    pub(super) addresses: Addresses,
+    /// What became of them otherwise than by a packet, to be told.
+    pub(super) address_news: Vec<Event>,
+    pub(super) address_counters: super::answer::addresses::AddressCounters,
+    /// Addresses that nodes were refused.
+    pub(super) refused_addresses: Recent,
     /// Addresses whose nodes were here until lately.
     pub(super) gone: Gone,
     /// Addresses that nobody had when a node asked for them.
@@ -121,6 +130,10 @@ impl Plant {
             participant,
             relay: RelayLinks::new(&parts.site, parts.seed),
             multicast: Multicast::new(&parts.settings, parts.seed),
+            addresses: Addresses::new(parts.settings.limits.learned as usize),
+            address_news: Vec::new(),
+            address_counters: super::answer::addresses::AddressCounters::default(),
+            refused_addresses: Recent::new(TOLD_MILLIS),
             site: parts.site,
             settings: parts.settings,
             substrate: parts.substrate,
@@ -224,6 +237,7 @@ impl Plant {
             substrate: &self.substrate,
             relay: self.relay.as_ref(),
             learned: &self.learned,
+            addresses: &self.addresses,
             path_mtu: self.path_mtu.by_locator(),
             routing: &self.routing,
             slots: &self.slots,
@@ -264,6 +278,7 @@ impl Plant {
         self.numbers.update(names);
         let names = store.outsiders().map(|outsider| outsider.name.as_str());
         self.outsiders.update(names);
+        self.review_addresses(store);
         let wanted = self.wanted_locals(store);
         // A node that is gone leaves the table before its number goes.
         let gone: Vec<_> = self
@@ -291,7 +306,7 @@ impl Plant {
 
     /// What was ours is not any more. A node leaves word for a while; what is
     /// another host's by now stays.
-    fn leave(&mut self, vni: Vni, prefix: Prefix4) {
+    pub(super) fn leave(&mut self, vni: Vni, prefix: Prefix4) {
         match self.table_entry(vni, prefix).map(|entry| entry.target) {
             Some(Target::Local(_)) => {}
             Some(Target::Remote(_)) => return,
@@ -354,11 +369,10 @@ impl Plant {
             let (Some(vni), Some(node)) = (vni, self.numbers.get(&binding.name)) else {
                 continue;
             };
-            let own = Prefix4 {
-                address: binding.address,
-                len: 32,
-            };
-            wanted.insert((vni, own), Target::Local(node));
+            for address in self.addresses.all_of(node, binding.address) {
+                let own = Prefix4 { address, len: 32 };
+                wanted.insert((vni, own), Target::Local(node));
+            }
             for prefix in &binding.prefixes {
                 wanted.insert((vni, *prefix), Target::Local(node));
             }
@@ -396,6 +410,7 @@ impl Plant {
             limit: HostIndex::MAX.index(),
         };
         let host = HostIndex::new(host).ok_or(too_many)?;
+        self.give_up(vni, prefix);
         let previous = match self.table_entry(vni, prefix) {
             Some(Mapping {
                 target: Target::Remote(old),
@@ -429,7 +444,12 @@ impl Plant {
         }
     }
 
-    fn put(&mut self, vni: Vni, prefix: Prefix4, mapping: Mapping) -> Result<(), PlantError> {
+    pub(super) fn put(
+        &mut self,
+        vni: Vni,
+        prefix: Prefix4,
+        mapping: Mapping,
+    ) -> Result<(), PlantError> {
         match prefix.len {
             32 => self.unknowns.forget(vni, prefix.address),
             _ => self.unknowns.clear(),

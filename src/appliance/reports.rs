@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::config::Config;
 use crate::control::plant::{Plant as PlantTrait, PlantError};
 use crate::control::proto::{
-    Counter, CyclesReport, Explain, ExplainReport, GroupReport, Lease, NeighborReport,
+    Counter, CyclesReport, Explain, ExplainReport, GroupReport, Learned, Lease, NeighborReport,
     NeighborState, PlantStatus, PortReport, RelayState, Seen, StatsReport, TraceStart,
 };
 use crate::control::store::Store;
@@ -16,8 +16,8 @@ use crate::node::arp::ArpIgnored;
 use crate::node::router::RouterIgnored;
 use crate::node::snmp::SnmpRefused;
 use crate::substrate::{Counters as NdCounters, Ignored, NeighborState as EngineState, Substrate};
+use crate::wire::Vni;
 use crate::wire::address::Prefix4;
-use crate::wire::{Mac, Vni};
 
 use super::plant::Plant;
 
@@ -120,9 +120,8 @@ impl PlantTrait for Plant {
         reports.collect()
     }
 
-    fn learned_mac(&self, binding: &str) -> Option<Mac> {
-        let node = self.numbers.get(binding)?;
-        self.learned.get(&node).copied()
+    fn learned(&self, binding: &str) -> Option<Learned> {
+        self.learned_of(binding)
     }
 
     fn slot_of(&self, binding: &str) -> Option<u8> {
@@ -416,6 +415,7 @@ impl Plant {
             insert(out, why.name(), why.help(), total);
         }
         out.extend(self.dhcp.counters());
+        out.extend(self.address_counters.report());
         for (why, total) in SnmpRefused::ALL.iter().zip(self.snmp.refused) {
             insert(out, why.name(), why.help(), total);
         }

@@ -9,8 +9,8 @@ use super::pages::{self, Row, join, or_empty};
 use super::table::{Column, number, text};
 use super::values;
 use crate::control::proto::{
-    BindingList, BindingRemove, BindingSet, HostList, HostRemove, HostSet, Learned, VnetList,
-    VnetRemove, VnetSet,
+    BindingList, BindingRemove, BindingSet, HostList, HostRemove, HostSet, Learned, LearnedAddress,
+    VnetList, VnetRemove, VnetSet,
 };
 use crate::model;
 use crate::wire::address::Prefix4;
@@ -319,22 +319,36 @@ impl Row for model::Binding {
     ];
 
     fn cells(&self, learned: Option<&Learned>) -> Vec<String> {
-        let found = learned.and_then(|learned| learned.slot);
+        let slot = learned.and_then(|learned| learned.slot);
         let (mac, from) = match (self.mac, learned.and_then(|learned| learned.mac)) {
             (Some(mac), _) => (mac.to_string(), "given"),
-            (None, Some(learned)) => (learned.to_string(), "learned"),
+            (None, Some(mac)) => (mac.to_string(), "learned"),
             (None, None) => Default::default(),
         };
+        let found = learned.map_or(&[][..], |learned| &learned.addresses);
         vec![
             self.name.clone(),
             self.vnet.clone(),
-            self.address.to_string(),
+            address_of(self.address, found),
             join(&self.prefixes),
             self.port.clone(),
             or_empty(self.vlan),
-            or_empty(self.slot.or(found)),
+            or_empty(self.slot.or(slot)),
             mac,
             from.to_owned(),
         ]
     }
+}
+
+/// The address of a binding, and those that its node took by itself.
+fn address_of(bound: Vaddr, found: &[LearnedAddress]) -> String {
+    let told = found.iter().map(|learned| {
+        let how = match (learned.instead, learned.watched) {
+            (true, _) => "now",
+            (false, true) => "watched",
+            (false, false) => "also",
+        };
+        format!(" ({how} {})", learned.address)
+    });
+    std::iter::once(bound.to_string()).chain(told).collect()
 }

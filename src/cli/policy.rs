@@ -32,7 +32,8 @@ pub(super) struct Policy {
     /// What a learned address is to the one that the node had.
     #[arg(long, default_value = "guess", value_parser = values::one_of::<model::LearnAs>(&["guess", "change", "add", "watch"]))]
     learn_as: model::LearnAs,
-    /// Seconds until one of two watched addresses goes.
+    /// Seconds until one of two watched addresses goes, or in which a node that
+    /// goes back uses both.
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     learn_seconds: u32,
     /// What becomes of frames for a hardware address that nobody has.

@@ -198,6 +198,9 @@ pub struct Limits {
     /// 0 for not at all.
     #[schemars(range(min = 0, max = 86400))]
     pub gone_seconds: u32,
+    /// Addresses that one node may take by itself.
+    #[schemars(range(min = 0, max = 64))]
+    pub learned: u32,
     /// Copies of one node's packets to groups, and of its broadcasts, each
     /// second.
     #[schemars(range(min = 1, max = 1000000))]
@@ -247,6 +250,7 @@ impl Default for Limits {
             miss_rate: 100,
             icmp_rate: 10,
             gone_seconds: 300,
+            learned: 8,
             flood_rate: 1000,
             group_rate: 100_000,
             fanout: 256,

@@ -5,12 +5,12 @@
 //! trait, so that the protocol is tested without a data path.
 
 use crate::config::Config;
+use crate::wire::Vni;
 use crate::wire::address::Prefix4;
-use crate::wire::{Mac, Vni};
 
 use super::proto::{
-    CyclesReport, Error, ErrorCode, Explain, ExplainReport, GroupReport, Lease, NeighborReport,
-    PlantStatus, PortReport, RelayState, Seen, StatsReport, TraceStart,
+    CyclesReport, Error, ErrorCode, Explain, ExplainReport, GroupReport, Learned, Lease,
+    NeighborReport, PlantStatus, PortReport, RelayState, Seen, StatsReport, TraceStart,
 };
 use super::store::Store;
 
@@ -87,8 +87,8 @@ pub trait Plant {
         None
     }
 
-    /// The hardware address that a node was seen with, if none is given.
-    fn learned_mac(&self, binding: &str) -> Option<Mac>;
+    /// What was found out of a binding's node, if anything was.
+    fn learned(&self, binding: &str) -> Option<Learned>;
 
     /// The slot that a node is in, in layout `slot`.
     fn slot_of(&self, _binding: &str) -> Option<u8> {

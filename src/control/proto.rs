@@ -26,7 +26,7 @@ use crate::wire::address::Prefix4;
 pub use apply::*;
 pub use change::*;
 pub use cycles::*;
-pub use event::{Event, LeaseChange, Sighting, Topic};
+pub use event::{AddressVerdict, Event, LeaseChange, SeenBy, Sighting, Topic};
 pub use report::*;
 
 /// Version of the protocol; `hello` must name it.

@@ -11,6 +11,7 @@
 //! Start-up, SIGHUP, `apply` and sync are one thing: a desired set that sweeps
 //! only its own origin ([`Store::replace`], [`sync`]).
 
+mod addresses;
 mod check;
 mod check_host;
 mod check_member;
@@ -52,6 +53,7 @@ use eams::{HeldEam, HeldEams};
 use mappings::{Key, Mappings, Slot};
 use objects::{Entry, Objects, Tomb, Tombs};
 
+pub use addresses::Unfit;
 pub use check_member::supported;
 pub use diff::Differences;
 pub use replace::{Changes, Desired, Staged};

@@ -13,7 +13,7 @@ use crate::packet::{Meta, Packet};
 use crate::port::{Burst, Pool, Port};
 use crate::siit::rfc7915::Reply;
 use crate::wire::ethernet::{self, ethertype};
-use crate::wire::{icmpv6, ipv4, ipv6, protocol};
+use crate::wire::{Mac, Vaddr, icmpv6, ipv4, ipv6, protocol};
 
 use super::classify;
 use super::cut::MOST_PIECES;
@@ -46,8 +46,9 @@ impl<Io: Port, Po: Pool<Packet = Io::Packet>> Lane<Io, Po> {
         (why, key, whose): (Drop, Key, Party),
         now: u64,
     ) {
+        let source = source_of(&packet);
         match self.holds.put(packet, meta, (why, key, whose), now) {
-            Ok(Waiting::First) => self.tell_miss(why, key, whose, meta.port, now),
+            Ok(Waiting::First) => self.tell_miss((why, key, whose), source, meta.port, now),
             Ok(Waiting::Further) => {}
             Err((_, Drop::HoldFull)) => self.counters.count(Drop::HoldFull),
             Err((packet, why)) => {
@@ -58,10 +59,17 @@ impl<Io: Port, Po: Pool<Packet = Io::Packet>> Lane<Io, Po> {
     }
 
     /// Asks control for what a packet waits for, unless its node asks too much.
-    pub(super) fn tell_miss(&mut self, why: Drop, key: Key, whose: Party, port: u16, now: u64) {
+    fn tell_miss(&mut self, (why, key, whose): (Drop, Key, Party), mac: Mac, port: u16, now: u64) {
         let node = whose.as_node();
         let bucket = node.map_or(self.settings.nodes + usize::from(port), NodeIndex::index);
-        let notice = Notice::Miss { why, key, node };
+        let notice = match (why, node) {
+            (Drop::SpoofedSource, Some(node)) => Notice::AddressSeen {
+                node,
+                address: Vaddr(key.vaddr()),
+                mac,
+            },
+            _ => Notice::Miss { why, key, node },
+        };
         if !self.miss_limit.allow(bucket, now) || self.ends.notices.push(notice).is_err() {
             self.counters.miss_lost.add(1);
         }
@@ -135,11 +143,13 @@ impl<Io: Port, Po: Pool<Packet = Io::Packet>> Lane<Io, Po> {
         }
     }
 
-    /// Tells control of nodes whose hardware address was not known. Only what
-    /// bears the node's own IPv4 address counts: a bridge on the way has frames
-    /// of its own. ARP tells control itself.
+    /// Tells control of nodes whose hardware address was not known, and of
+    /// watched addresses that are in use. Only what bears the node's own IPv4
+    /// address counts: a bridge on the way has frames of its own. ARP tells
+    /// control itself.
     #[cold]
     pub(super) fn learn(&mut self, cx: &Context<'_>, burst: &Burst<Io::Packet>, now: u64) {
+        let mut last = None;
         for (packet, meta) in burst.packets.iter().zip(&burst.metas) {
             let Some(link) = ethernet::Header::parse(packet.head()) else {
                 continue;
@@ -157,18 +167,26 @@ impl<Io: Port, Po: Pool<Packet = Io::Packet>> Lane<Io, Po> {
                 _ => None,
             };
             let source = source.and_then(ipv4::Header::parse_unchecked);
-            let unknown = cx.topology.node(node).is_some_and(|record| {
-                record.mac.is_none() && source.is_some_and(|ip| record.owns(ip.src))
-            });
-            if unknown && link.source.is_unicast() && self.miss_limit.allow(node.index(), now) {
-                let notice = Notice::NodeSeen {
-                    node,
-                    mac: link.source,
-                };
-                if self.ends.notices.push(notice).is_err() {
-                    self.counters.miss_lost.add(1);
-                }
+            let (Some(ip), Some(record)) = (source, cx.topology.node(node)) else {
+                continue;
+            };
+            if record.mac.is_none() && record.owns(ip.src) && link.source.is_unicast() {
+                let mac = link.source;
+                self.tell_of(node, Notice::NodeSeen { node, mac }, now);
             }
+            // One of a burst says it.
+            if record.watched.contains(&ip.src) && last != Some((node, ip.src)) {
+                last = Some((node, ip.src));
+                let address = ip.src;
+                self.tell_of(node, Notice::AddressUsed { node, address }, now);
+            }
+        }
+    }
+
+    /// Tells control of a node, unless it has told too much of it.
+    fn tell_of(&mut self, node: NodeIndex, notice: Notice<Io::Packet>, now: u64) {
+        if self.miss_limit.allow(node.index(), now) && self.ends.notices.push(notice).is_err() {
+            self.counters.miss_lost.add(1);
         }
     }
 
@@ -273,13 +291,14 @@ impl<Io: Port, Po: Pool<Packet = Io::Packet>> Lane<Io, Po> {
                 Err(Exit::Hold { why, key, whose }) if !ended => {
                     // It has its mapping and lacks the node's address, say.
                     if why != held.why {
-                        self.tell_miss(why, key, whose, held.meta.port, now);
-                        held.why = why;
+                        let source = source_of(&held.packet);
+                        self.tell_miss((why, key, whose), source, held.meta.port, now);
+                        (held.why, held.key) = (why, key);
                     }
                     self.holds.keep(held);
                 }
                 Err(Exit::Hold { why, whose, .. }) => {
-                    self.holds.refuse(held.key, now);
+                    self.holds.refuse(&held, now);
                     let end = Err(end_of_wait(why, whose));
                     self.apply(cx, held.packet, held.meta, end, now);
                 }
@@ -341,6 +360,11 @@ impl<Io: Port, Po: Pool<Packet = Io::Packet>> Lane<Io, Po> {
         self.tally(cx, &results, 0);
         result
     }
+}
+
+/// The hardware address that a frame comes from.
+fn source_of<P: Packet>(packet: &P) -> Mac {
+    ethernet::Header::parse(packet.head()).map_or(Mac::ZERO, |link| link.source)
 }
 
 /// What becomes of a packet that waited in vain: its node is told, if it was

@@ -7,7 +7,7 @@
 
 use crate::mapping::{Found, HostIndex, Key, NodeIndex, Target};
 use crate::model::Verify;
-use crate::wire::{Layout, Vni, ipv4};
+use crate::wire::{Layout, Vaddr, Vni, ipv4};
 
 use super::classify::{Classified, Incoming};
 use super::misdirected::Way;
@@ -37,7 +37,7 @@ pub struct Verified<'a> {
 pub fn to_send<'t>(cx: &Context<'t>, it: Classified<'t>) -> Result<Permitted<'t>, Exit> {
     let (node, ip) = (it.record, it.ip.header());
     if !node.owns(ip.src) {
-        return Err(Drop::SpoofedSource.into());
+        return Err(strange(cx, (it.node, node), ip.src));
     }
     let vnet = cx.topology.vnet(node.vnet).ok_or(Drop::UnknownNode)?;
     match it.way {
@@ -67,6 +67,24 @@ pub fn to_send<'t>(cx: &Context<'t>, it: Classified<'t>) -> Result<Permitted<'t>
         ip: it.ip,
         way: it.way,
     })
+}
+
+/// A node sends from an address that is not its own: control may make it so,
+/// and only of an address that a node of this place can have.
+#[cold]
+#[inline(never)]
+fn strange(cx: &Context<'_>, (node, record): (NodeIndex, &NodeRecord), source: Vaddr) -> Exit {
+    let vnet = cx.topology.vnet(record.vnet);
+    let learns = vnet.is_some_and(|vnet| vnet.learns && vnet.contains(source));
+    let of_one = source.0 != 0 && source != Vaddr::BROADCAST && !source.is_multicast();
+    match learns && of_one && record.segment.prefix.contains(source) {
+        true => Exit::Hold {
+            why: Drop::SpoofedSource,
+            key: Key::new(record.vni.0, source.0),
+            whose: Party::node(node),
+        },
+        false => Drop::SpoofedSource.into(),
+    }
 }
 
 #[inline(always)]

@@ -89,7 +89,7 @@ impl<'a, P: Packet> Cutting<'a, P> {
             }
             Toward::Node(index) => {
                 let node = self.cx.topology.node(index).ok_or(Drop::NotLocal)?;
-                let link = rewrite::link_to(node, index, piece.header.src);
+                let link = rewrite::link_to(node, index, (piece.header.src, piece.header.dst));
                 let ready = link.and_then(|link| rewrite::replace_link(&mut packet, 0, &link));
                 ready.map_err(why)?;
                 Ok((node.port, packet))

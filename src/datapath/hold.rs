@@ -1,4 +1,5 @@
-//! Packets that wait for an answer: a mapping, or a node's hardware address.
+//! Packets that wait for an answer: a mapping, a node's hardware address, or
+//! whether an address that a node uses is to be its own.
 //!
 //! A held packet is as it arrived (the walk rewrites last), so waiting is
 //! nothing but walking again a little later. Everything is bounded: packets
@@ -42,6 +43,42 @@ pub struct Held<P> {
     pub deadline: u64,
 }
 
+/// What packets wait for together: a destination, whoever writes to it; or
+/// one node's right to an address, which is another question about the same
+/// address, and another one for every node.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+struct Question {
+    key: Key,
+    sender: Option<Party>,
+}
+
+impl Question {
+    /// The question that nobody asks.
+    const NONE: Question = Question {
+        key: Key::new(0, 0),
+        sender: None,
+    };
+
+    fn of((why, key, whose): (Drop, Key, Party)) -> Question {
+        Question {
+            key,
+            sender: (why == Drop::SpoofedSource).then_some(whose),
+        }
+    }
+
+    fn slot(&self) -> usize {
+        let mixed = (u64::from(self.key.vni()) << 32 | u64::from(self.key.vaddr()))
+            .wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        (mixed >> 54) as usize % REFUSED_SLOTS
+    }
+}
+
+impl<P> Held<P> {
+    fn question(&self) -> Question {
+        Question::of((self.why, self.key, self.whose))
+    }
+}
+
 /// Packets of one destination.
 #[derive(Debug)]
 struct Share {
@@ -55,14 +92,14 @@ struct Share {
 pub struct Holds<P> {
     limits: HoldLimits,
     queue: VecDeque<Held<P>>,
-    per_key: HashMap<Key, Share>,
+    per_key: HashMap<Question, Share>,
     per_party: HashMap<Party, u16>,
     /// Number of the pass, and how many packets it has still to try.
     pass: u32,
     left: usize,
     /// Destinations whose packets ran out of time, each in its slot until
     /// the tick beside it; a newer one takes the slot over.
-    refused: Box<[(Key, u64)]>,
+    refused: Box<[(Question, u64)]>,
 }
 
 /// What came of asking to wait.
@@ -87,7 +124,7 @@ impl<P> Holds<P> {
             per_party: HashMap::with_capacity(2 * total),
             pass: 0,
             left: 0,
-            refused: vec![(Key::new(0, 0), 0); REFUSED_SLOTS].into_boxed_slice(),
+            refused: vec![(Question::NONE, 0); REFUSED_SLOTS].into_boxed_slice(),
         }
     }
 
@@ -107,11 +144,13 @@ impl<P> Holds<P> {
         (why, key, whose): (Drop, Key, Party),
         now: u64,
     ) -> Result<Waiting, (P, Drop)> {
-        let (refused, until) = self.refused[slot(key)];
-        if refused == key && now < until {
+        let question = Question::of((why, key, whose));
+        let (refused, until) = self.refused[question.slot()];
+        if refused == question && now < until {
             return Err((packet, why));
         }
-        let of_key = self.per_key.get(&key).map_or(0, |share| share.packets);
+        let of_key = self.per_key.get(&question);
+        let of_key = of_key.map_or(0, |share| share.packets);
         let of_party = self.per_party.get(&whose).copied().unwrap_or(0);
         if self.queue.len() >= self.limits.total as usize
             || of_key >= self.limits.per_destination
@@ -119,7 +158,7 @@ impl<P> Holds<P> {
         {
             return Err((packet, Drop::HoldFull));
         }
-        self.enter(key, whose);
+        self.enter(question, whose);
         let deadline = now + self.limits.ticks;
         self.queue.push_back(Held {
             packet,
@@ -144,10 +183,11 @@ impl<P> Holds<P> {
         }
         let held = self.queue.pop_front()?;
         self.left -= 1;
-        if let Some(share) = self.per_key.get_mut(&held.key) {
+        let question = held.question();
+        if let Some(share) = self.per_key.get_mut(&question) {
             share.packets -= 1;
             if share.packets == 0 {
-                self.per_key.remove(&held.key);
+                self.per_key.remove(&question);
             }
         }
         if let Some(packets) = self.per_party.get_mut(&held.whose) {
@@ -162,37 +202,32 @@ impl<P> Holds<P> {
     /// Whether an older packet of the same destination was tried in vain in
     /// this pass.
     pub fn is_behind(&self, held: &Held<P>) -> bool {
-        let share = self.per_key.get(&held.key);
+        let share = self.per_key.get(&held.question());
         share.is_some_and(|share| share.tried == self.pass)
     }
 
     /// Puts a packet back that was taken and has to wait on.
     pub fn keep(&mut self, held: Held<P>) {
         let pass = self.pass;
-        self.enter(held.key, held.whose).tried = pass;
+        self.enter(held.question(), held.whose).tried = pass;
         self.queue.push_back(held);
     }
 
-    /// Remembers that nobody knew a destination.
-    pub fn refuse(&mut self, key: Key, now: u64) {
-        self.refused[slot(key)] = (key, now + self.limits.refusal_ticks);
+    /// Remembers that a packet waited for nothing.
+    pub fn refuse(&mut self, held: &Held<P>, now: u64) {
+        let question = held.question();
+        self.refused[question.slot()] = (question, now + self.limits.refusal_ticks);
     }
 
-    fn enter(&mut self, key: Key, whose: Party) -> &mut Share {
+    fn enter(&mut self, question: Question, whose: Party) -> &mut Share {
         *self.per_party.entry(whose).or_insert(0) += 1;
-        let share = self.per_key.entry(key).or_insert(Share {
+        let share = self.per_key.entry(question).or_insert(Share {
             packets: 0,
             tried: self.pass.wrapping_sub(1),
         });
         share.packets += 1;
         share
     }
-}
-
-fn slot(key: Key) -> usize {
-    let mixed =
-        (u64::from(key.vni()) << 32 | u64::from(key.vaddr())).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    (mixed >> 54) as usize % REFUSED_SLOTS
 }
 
 #[cfg(test)]
@@ -310,10 +345,34 @@ mod tests {
     #[test]
     fn a_refused_destination_is_not_asked_for_again_for_a_while() {
         let mut holds = Holds::new(LIMITS);
-        holds.refuse(key(1), 100);
+        put(&mut holds, 1, 1, 1, 0).unwrap();
+        let held = holds.take().unwrap();
+        holds.refuse(&held, 100);
         assert_eq!(put(&mut holds, 2, 1, 1, 500), Err((2, Drop::NoMapping)));
         assert_eq!(put(&mut holds, 3, 2, 1, 500), Ok(Waiting::First));
         assert_eq!(put(&mut holds, 4, 1, 1, 1100), Ok(Waiting::First));
+    }
+
+    /// Who writes to an address and who writes from it wait for two things.
+    #[test]
+    fn an_address_as_a_source_is_another_question() {
+        let mut holds = Holds::new(LIMITS);
+        let mut from = |packet, node, now| {
+            let what = (Drop::SpoofedSource, key(1), party(node));
+            holds.put(packet, Meta::default(), what, now)
+        };
+        assert_eq!(from(1, 1, 0), Ok(Waiting::First));
+        assert_eq!(from(2, 2, 0), Ok(Waiting::First), "of another node");
+        assert_eq!(from(3, 1, 0), Ok(Waiting::Further));
+        assert_eq!(put(&mut holds, 4, 1, 3, 0), Ok(Waiting::First), "to it");
+        let held = holds.take().unwrap();
+        holds.refuse(&held, 100);
+        let mut again = |why, node| {
+            let what = (why, key(1), party(node));
+            holds.put(5, Meta::default(), what, 500)
+        };
+        assert_eq!(again(Drop::SpoofedSource, 1), Err((5, Drop::SpoofedSource)));
+        assert_eq!(again(Drop::NoMapping, 3), Ok(Waiting::Further));
     }
 
     #[test]

@@ -201,7 +201,7 @@ fn to_neighbor<P: Packet>(
     (index, node): (NodeIndex, &NodeRecord),
 ) -> Result<Outcome, Exit> {
     let ip = it.ip.header();
-    let link = link_to(node, index, ip.src)?;
+    let link = link_to(node, index, (ip.src, ip.dst))?;
     let port = cx.topology.port(node.port).ok_or(Drop::NotLocal)?;
     if ip.total_len > port.mtu {
         return oversize((it, hops), index, port.mtu);
@@ -274,7 +274,7 @@ fn restore<P: Packet>(
     (arrived, id): (&siit::Arrived, u16),
 ) -> Result<Outcome, Exit> {
     let node = it.record;
-    let link = link_to(node, it.node, arrived.src())?;
+    let link = link_to(node, it.node, (arrived.src(), arrived.dst()))?;
     let port = cx.topology.port(node.port).ok_or(Drop::NotLocal)?;
     if usize::from(arrived.payload_len) + ipv4::HEADER_LEN > usize::from(port.mtu) {
         return Err(Drop::TooBig.into());
@@ -295,15 +295,15 @@ fn restore<P: Packet>(
     })
 }
 
-/// The link header of what `node` gets from `source`; waits if the node's
-/// hardware address is not known.
+/// The link header of what `node` gets from `source` at an address of its;
+/// waits if the node's hardware address is not known.
 #[inline(always)]
 pub(super) fn link_to(
     node: &NodeRecord,
     index: NodeIndex,
-    source: Vaddr,
+    (source, address): (Vaddr, Vaddr),
 ) -> Result<ethernet::Header, Exit> {
-    let Some(destination) = node.mac else {
+    let Some(destination) = node.mac_at(address) else {
         return Err(mac_unknown(node.vni, node.vaddr, index));
     };
     Ok(ethernet::Header {

@@ -44,7 +44,8 @@ pub struct Topology {
     pub resolver: bool,
     /// What is watched; empty when nobody does.
     pub watch: Vec<Filter>,
-    /// Whether a node's hardware address is still to be learned.
+    /// Whether a node's hardware address is still to be learned, or addresses of
+    /// one are watched.
     pub learning: bool,
     /// A fixed value of the flow label's entropy, for byte-exact tests.
     pub entropy: Entropy,
@@ -212,6 +213,11 @@ pub struct NodeRecord {
     /// destination side: what does not depend on the destination host.
     pub checksum_part: u16,
     pub segment: Segment,
+    /// Addresses of the node that are behind another hardware address.
+    pub macs: Vec<(Vaddr, Mac)>,
+    /// Addresses that control wants to hear of as soon as the node sends from
+    /// one.
+    pub watched: Vec<Vaddr>,
 }
 
 impl NodeRecord {
@@ -225,6 +231,22 @@ impl NodeRecord {
     pub fn has_behind(&self, address: Vaddr) -> bool {
         let own = |p: &Prefix4| p.len == 32 && p.address == address;
         self.vaddr != address && !self.prefixes.iter().any(own)
+    }
+
+    /// The node's hardware address for what is sent to `address`, if it is known.
+    #[inline(always)]
+    pub fn mac_at(&self, address: Vaddr) -> Option<Mac> {
+        match self.macs.is_empty() {
+            true => self.mac,
+            false => self.mac_among(address),
+        }
+    }
+
+    #[cold]
+    fn mac_among(&self, address: Vaddr) -> Option<Mac> {
+        let mut others = self.macs.iter();
+        let other = others.find(|(of, _)| *of == address);
+        other.map(|(_, mac)| *mac).or(self.mac)
     }
 
     /// The MAC that packets of `source` come from: its own within the subnet,
@@ -251,6 +273,11 @@ pub struct VnetRecord {
     /// Largest TCP segment that its nodes may offer to take; 0: any.
     pub mss: u16,
     pub prefixes: Vec<Prefix4>,
+    /// A packet from an address that is not the node's waits until control has
+    /// decided whether it becomes so.
+    pub learns: bool,
+    /// A frame for a MAC that nobody has goes where its address says.
+    pub resolves: bool,
 }
 
 impl VnetRecord {

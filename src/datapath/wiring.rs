@@ -9,6 +9,7 @@ use rtrb::{Consumer, Producer, RingBuffer};
 
 use crate::mapping::{Key, NodeIndex};
 use crate::siit::rfc7915::Reply;
+use crate::wire::{Mac, Vaddr};
 
 use super::counters::Counter;
 use super::record::Record;
@@ -48,10 +49,15 @@ pub enum Notice<P> {
         packet: P,
     },
     /// A node sent from this hardware address, and none was known.
-    NodeSeen {
+    NodeSeen { node: NodeIndex, mac: Mac },
+    /// A node sends from an address that is not its own, and the packet waits.
+    AddressSeen {
         node: NodeIndex,
-        mac: crate::wire::Mac,
+        address: Vaddr,
+        mac: Mac,
     },
+    /// A node sends from an address of its own that is watched.
+    AddressUsed { node: NodeIndex, address: Vaddr },
 }
 
 /// A finished frame for a port.

@@ -38,7 +38,8 @@ pub enum Learn {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum LearnAs {
-    /// In its place if it comes from the same hardware address, else beside it.
+    /// In its place if it comes from the same hardware address, else beside it;
+    /// beside it too if the node goes back within `learn_seconds`.
     #[default]
     Guess,
     /// In its place.

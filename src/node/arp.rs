@@ -107,6 +107,27 @@ pub fn sender_of(frame: &[u8], asker: &Asker<'_>) -> Option<Mac> {
     own.then_some(message.sender_mac)
 }
 
+/// An address that a node says it has.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Claim {
+    pub address: Vaddr,
+    pub mac: Mac,
+    /// It was not asked, and asks nobody (RFC 5227 section 2.3).
+    pub announces: bool,
+}
+
+/// What a node says of itself, whether or not the address is its own. `mac` is
+/// its hardware address, if it is given.
+pub fn claim(frame: &[u8], vlan: Option<u16>, mac: Option<Mac>) -> Option<Claim> {
+    let Tagged { vlan: its, message } = parse(frame).ok()?;
+    let own = its == vlan && mac.is_none_or(|mac| mac == message.sender_mac);
+    (own && message.sender != Vaddr(0)).then_some(Claim {
+        address: message.sender,
+        mac: message.sender_mac,
+        announces: message.sender == message.target,
+    })
+}
+
 /// The hardware address by which a node says that it has just come to its port:
 /// a hypervisor sends a reverse request (RFC 903) for a guest that it took over.
 pub fn arrival(frame: &[u8], asker: &Asker<'_>) -> Result<Mac, ArpIgnored> {

@@ -4,6 +4,7 @@
 //! a node and a look into the tables to the bytes of an answer or a named
 //! reason for silence.
 
+pub mod addresses;
 pub mod arp;
 pub mod dhcp;
 pub mod igmp;

@@ -100,7 +100,9 @@ fn bindings() {
         {"object": {"name": "D", "vnet": "Z", "address": "10.0.0.6", "port": "vm2"},
          "origin": "file", "revision": 0, "learned": {"mac": "02:00:00:00:00:06", "slot": 0}},
         {"object": {"name": "E", "vnet": "Z", "address": "10.0.0.7", "port": "vm3", "slot": 63},
-         "origin": "file", "revision": 0},
+         "origin": "file", "revision": 0, "learned": {"addresses": [
+            {"address": "10.0.0.9", "mac": "02:00:00:00:00:07", "by": "packet", "instead": true},
+            {"address": "10.0.0.10", "mac": "02:00:00:00:00:07", "by": "arp", "watched": true}]}},
         {"object": {"name": "F", "vnet": "Z", "address": "10.0.0.8", "port": "vm4"},
          "origin": "file", "revision": 0, "learned": {"slot": 2}},
     ]});
@@ -109,12 +111,12 @@ fn bindings() {
         "binding.list",
         json!({"vnet": "Z"}),
         held.clone(),
-        "NAME  VNET  ADDRESS   PREFIXES  PORT  VLAN  SLOT  MAC                MAC-FROM  REVISION  ORIGIN
-         A     Z     10.0.0.2  -         vm1    100     -  -                  -                -  operator
-         C     Z     10.0.0.5  -         vm1      -     -  02:00:00:00:00:05  given            -  file
-         D     Z     10.0.0.6  -         vm2      -     0  02:00:00:00:00:06  learned          -  file
-         E     Z     10.0.0.7  -         vm3      -    63  -                  -                -  file
-         F     Z     10.0.0.8  -         vm4      -     2  -                  -                -  file",
+        "NAME  VNET  ADDRESS                                      PREFIXES  PORT  VLAN  SLOT  MAC                MAC-FROM  REVISION  ORIGIN
+         A     Z     10.0.0.2                                     -         vm1    100     -  -                  -                -  operator
+         C     Z     10.0.0.5                                     -         vm1      -     -  02:00:00:00:00:05  given            -  file
+         D     Z     10.0.0.6                                     -         vm2      -     0  02:00:00:00:00:06  learned          -  file
+         E     Z     10.0.0.7 (now 10.0.0.9) (watched 10.0.0.10)  -         vm3      -    63  -                  -                -  file
+         F     Z     10.0.0.8                                     -         vm4      -     2  -                  -                -  file",
     );
     let ran = Appliance::answering("binding.list", held)
         .weft("binding show A")

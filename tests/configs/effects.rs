@@ -79,7 +79,10 @@ const EFFECTS: &[(&str, &str, &[&str])] = &[
     (
         "limits",
         "src/appliance/plant.rs",
-        &["self.settings.limits.gone_seconds"],
+        &[
+            "self.settings.limits.gone_seconds",
+            "settings.limits.learned",
+        ],
     ),
     (
         "limits",
@@ -141,7 +144,13 @@ const EFFECTS: &[(&str, &str, &[&str])] = &[
             "vnet.verify",
             "vnet.mtu",
             "vnet.mss_clamp",
+            "vnet.unknown_mac",
         ],
+    ),
+    (
+        "vnet",
+        "src/appliance/answer/addresses.rs",
+        &["vnet.learn", "vnet.learn_as", "vnet.learn_seconds"],
     ),
     ("binding", "src/appliance/compile/mod.rs", &["binding.vnet"]),
     (
@@ -255,17 +264,7 @@ const EFFECTS: &[(&str, &str, &[&str])] = &[
             "outsider.nodes",
         ],
     ),
-    (
-        "vnet",
-        "src/config/check/pending.rs",
-        &[
-            "vnet.dhcp_server",
-            "vnet.learn",
-            "vnet.learn_as",
-            "vnet.learn_seconds",
-            "vnet.unknown_mac",
-        ],
-    ),
+    ("vnet", "src/config/check/pending.rs", &["vnet.dhcp_server"]),
     (
         "vnet",
         "src/appliance/multicast.rs",

@@ -19,7 +19,7 @@ use weft::control::server::{Server, ServerConfig};
 use weft::control::store::{Desired, Limits as StoreLimits, Settings, Store};
 use weft::model::{Origin, Port};
 use weft::wire::address::Prefix4;
-use weft::wire::{Layout, Mac, Vni};
+use weft::wire::{Layout, Vni};
 
 /// The file it runs with.
 pub(crate) const FILE: &str = r#"name = "R"
@@ -80,7 +80,7 @@ pub(crate) struct Told {
     pub(crate) neighbors: Vec<NeighborReport>,
     pub(crate) leases: Vec<Lease>,
     /// Hardware addresses of nodes.
-    pub(crate) learned: BTreeMap<String, Mac>,
+    pub(crate) learned: BTreeMap<String, Learned>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -231,8 +231,8 @@ impl Plant for TestPlant {
         self.0.lock().unwrap().neighbors.clone()
     }
 
-    fn learned_mac(&self, binding: &str) -> Option<Mac> {
-        self.0.lock().unwrap().learned.get(binding).copied()
+    fn learned(&self, binding: &str) -> Option<Learned> {
+        self.0.lock().unwrap().learned.get(binding).cloned()
     }
 
     fn explain(&mut self, request: &Explain) -> Result<ExplainReport, PlantError> {

@@ -532,20 +532,18 @@ fn what_has_no_effect_yet_is_refused() {
     let rig = Rig::new();
     let mut raw = rig.raw_rw();
     test_plan(&mut raw);
-    let vnet = |key: &str, value: Value| {
-        let mut vnet = json!({"name": "Z", "vni": 0x5a_0001});
-        vnet[key] = value;
-        json!({ "vnet": vnet })
-    };
+    let by_node =
+        json!({"vnet": {"name": "Z", "vni": 0x5a_0001, "dhcp": "node", "dhcp_server": "10.0.0.9"}});
+    let usual = json!({"vnet": {"name": "Z", "vni": 0x5a_0001, "mtu": 1400}});
     for (method, params, field) in [
-        ("vnet.set", vnet("learn", json!("auto")), "vnet.learn"),
+        ("vnet.set", by_node.clone(), "vnet.dhcp"),
         (
             "batch",
             json!({"changes": [
-                {"method": "vnet.set", "params": vnet("mtu", json!(1400))},
-                {"method": "vnet.set", "params": vnet("unknown_mac", json!("resolve"))},
+                {"method": "vnet.set", "params": usual},
+                {"method": "vnet.set", "params": by_node},
             ]}),
-            "changes[1].params.vnet.unknown_mac",
+            "changes[1].params.vnet.dhcp",
         ),
     ] {
         let error = raw.refused(ErrorCode::InvalidParams, method, params);

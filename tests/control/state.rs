@@ -4,7 +4,10 @@ use crate::rig::*;
 use serde_json::{Value, json};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use weft::control::proto::{ErrorCode, Event, NeighborReport, NeighborState, Subscribe, Topic};
+use weft::control::proto::{
+    ErrorCode, Event, Learned, LearnedAddress, NeighborReport, NeighborState, SeenBy, Subscribe,
+    Topic,
+};
 use weft::model::Origin;
 
 pub(crate) fn set(raw: &mut Raw, rows: &[Value]) -> Value {
@@ -522,7 +525,19 @@ fn what_was_found_out_stands_beside_what_was_said() {
     ]}));
     {
         let mut told = rig.plant.0.lock().unwrap();
-        told.learned.insert("C".into(), seen.parse().unwrap());
+        let address = |address: &str, instead| LearnedAddress {
+            address: address.parse().unwrap(),
+            mac: seen.parse().unwrap(),
+            by: SeenBy::Announce,
+            instead,
+            watched: !instead,
+        };
+        let learned = Learned {
+            slot: None,
+            mac: Some(seen.parse().unwrap()),
+            addresses: vec![address("10.0.0.9", true), address("10.0.0.10", false)],
+        };
+        told.learned.insert("C".into(), learned);
         let live = |address: &str, state, confirmed_ms| NeighborReport {
             port: "up0".into(),
             address: address.parse().unwrap(),
@@ -547,7 +562,13 @@ fn what_was_found_out_stands_beside_what_was_said() {
         None,
         "what was said stays what was said"
     );
-    assert_eq!(c["learned"], json!({"mac": seen}));
+    assert_eq!(
+        c["learned"],
+        json!({"mac": seen, "addresses": [
+            {"address": "10.0.0.9", "mac": seen, "by": "announce", "instead": true},
+            {"address": "10.0.0.10", "mac": seen, "by": "announce", "watched": true},
+        ]})
+    );
     let list = raw.ok("neighbor.list", json!({}));
     assert_eq!(list["neighbors"][0]["origin"], "operator");
     assert_eq!(list["neighbors"][1].get("origin"), None);

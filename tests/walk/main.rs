@@ -3,6 +3,7 @@
 
 mod common;
 
+mod addresses;
 mod carriage;
 mod clamp;
 mod counted;
@@ -14,6 +15,7 @@ mod gone;
 mod groups;
 mod holds;
 mod isolation;
+mod macs;
 mod native;
 mod offload;
 mod plain;

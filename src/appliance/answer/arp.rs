@@ -31,12 +31,14 @@ impl Plant {
         store: &Store,
         replies: &mut Replies,
     ) {
+        self.hear_address(node, frame, store, replies);
         let Some(record) = self.topology().node(node) else {
             return;
         };
         // What was learned is no rule: the node may have another card by now.
         let given = store.binding(&record.name).and_then(|binding| binding.mac);
-        let owns = |address| record.owns(address);
+        // Workers learn of a new one a little later.
+        let owns = |address| record.owns(address) || self.addresses.has(node, address);
         let asker = Asker {
             owns: &owns,
             mac: given,
@@ -54,7 +56,10 @@ impl Plant {
             }
             told
         });
-        let sender = arp::sender_of(frame, &asker);
+        // Another address may be behind another card.
+        let beside = arp::claim(frame, asker.vlan, given)
+            .is_some_and(|claim| self.addresses.is_beside(node, claim.address));
+        let sender = arp::sender_of(frame, &asker).filter(|_| !beside);
         let vni = record.vni;
         let announced = outcome == ArpOutcome::Ignored(ArpIgnored::Gratuitous);
         match outcome {

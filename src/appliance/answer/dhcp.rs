@@ -132,6 +132,9 @@ impl Plant {
             if given.is_none() {
                 self.node_seen(node, mac, Sighting::Frame, store, replies);
             }
+            // It may have used another one in between.
+            let own = (terms.address, mac);
+            self.address_by_dhcp(node, own, None, store, replies);
         }
     }
 
@@ -362,7 +365,7 @@ mod tests {
         assert_eq!(replies.events[0], granted);
         // It was not asked for its hardware address, and is known by it now.
         assert!(matches!(replies.events[1], Event::Node { mac: A, .. }));
-        assert_eq!(plant.learned_mac("A"), Some(A));
+        assert_eq!(plant.learned("A").unwrap().mac, Some(A));
         let [lease] = &plant.leases()[..] else {
             panic!()
         };

@@ -1,6 +1,7 @@
 //! What workers leave to the control thread, and to whom it goes: one file for
 //! each kind of it.
 
+pub(in crate::appliance) mod addresses;
 mod arp;
 mod dhcp;
 mod gone;
@@ -107,6 +108,10 @@ impl Plant {
             Notice::NodeSeen { node, mac } => {
                 self.node_seen(node, mac, Sighting::Frame, store, replies);
             }
+            Notice::AddressSeen { node, address, mac } => {
+                self.packet_from(node, (address, mac), store, replies);
+            }
+            Notice::AddressUsed { node, address } => self.address_used(node, address),
             Notice::RelayRefused {
                 why,
                 reply,

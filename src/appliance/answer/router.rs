@@ -2,6 +2,7 @@
 
 use crate::control::store::Store;
 use crate::datapath::route::{self, End};
+use crate::datapath::segments::NONE;
 use crate::datapath::{Topology, tally};
 use crate::mapping::NodeIndex;
 use crate::node::router::{self, Router, Services};
@@ -88,9 +89,15 @@ impl Plant {
     /// The interface of the router that a node means by this MAC.
     pub(super) fn router_of(&self, node: NodeIndex, mac: Mac) -> Option<u32> {
         let record = self.topology().node(node)?;
-        match virtual_mac::recognise(mac, record.vni)? {
-            (Kind::Router, address) => self.topology().router_near(record, address),
-            (Kind::Node, _) => None,
+        match virtual_mac::recognise(mac, record.vni) {
+            Some((Kind::Router, address)) => self.topology().router_near(record, address),
+            Some((Kind::Node, _)) => None,
+            // Where the vnet lets the address alone decide.
+            None => {
+                let vnet = self.topology().vnet(record.vnet)?;
+                let gateway = record.segment.gateway;
+                (vnet.resolves && gateway != NONE).then_some(gateway)
+            }
         }
     }
 }

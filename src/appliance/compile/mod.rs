@@ -21,6 +21,7 @@ use crate::datapath::topology::{Entropy, Topology, VnetRecord};
 use crate::datapath::watch::Filter;
 use crate::mapping::{HostIndex, NodeIndex, SideIndex};
 use crate::model;
+use crate::node::addresses::Addresses;
 use crate::substrate::Substrate;
 use crate::time::Time;
 use crate::wire::{Layout, Locator, Mac, Saddr};
@@ -65,6 +66,8 @@ pub(in crate::appliance) struct Live<'a> {
     pub relay: Option<&'a RelayLinks>,
     /// Hardware addresses that nodes were seen with.
     pub learned: &'a HashMap<NodeIndex, Mac>,
+    /// Addresses that nodes have taken by themselves.
+    pub addresses: &'a Addresses,
     /// MTUs that routers on the way named, by the host's locator.
     pub path_mtu: &'a HashMap<u128, u16>,
     pub routing: &'a Routing,

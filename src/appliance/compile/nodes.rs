@@ -4,7 +4,9 @@ use crate::config::check::GROWTH;
 use crate::datapath::segments::Segment;
 use crate::datapath::topology::{NodeRecord, Topology, VnetRecord};
 use crate::mapping::NodeIndex;
-use crate::model::{self, MssClamp};
+use crate::model::{self, Learn, MssClamp, UnknownMac};
+use crate::node::addresses::Node;
+use crate::wire::address::Prefix4;
 use crate::wire::virtual_mac::{Family, Kind};
 use crate::wire::{Layout, Locator, Mac, Mark, Vaddr, Vni, checksum, ipv4, tcp};
 
@@ -21,6 +23,8 @@ pub(super) fn vnet_record(vnet: &model::Vnet, mtu: u16) -> VnetRecord {
         mtu: vnet.mtu.unwrap_or(u16::MAX),
         mss: largest_segment(vnet, mtu),
         prefixes: vnet.prefixes.clone(),
+        learns: vnet.learn == Learn::Auto,
+        resolves: vnet.unknown_mac == UnknownMac::Resolve,
     }
 }
 
@@ -49,6 +53,8 @@ pub(super) fn vacant_node() -> NodeRecord {
         neighbors: Family::new(Kind::Node, Vni(0)),
         checksum_part: 0,
         segment: Segment::default(),
+        macs: Vec::new(),
+        watched: Vec::new(),
     }
 }
 
@@ -81,27 +87,58 @@ pub(super) fn add_node(
     let source = site.layout.checksum_part(&own, vni);
     let nowhere = Locator::new(std::net::Ipv6Addr::UNSPECIFIED, site.layout.locator_len());
     let far_vni = nowhere.map_or(0, |nowhere| site.layout.checksum_part(&nowhere, vni));
+    let found = live.addresses.of(index);
+    let watched = found.map_or_else(Vec::new, Node::unused);
+    topology.learning |= mac.is_none() || !watched.is_empty();
     if let Some(place) = topology.nodes.get_mut(index.index()) {
         *place = NodeRecord {
             name: binding.name.clone(),
             vni,
-            vaddr: binding.address,
+            vaddr: found.map_or(binding.address, Node::own),
             vnet,
             port: port as u16,
             vlan,
             mac,
-            prefixes: binding.prefixes.clone(),
+            prefixes: prefixes(binding, found),
             saddr: mark.on(site.layout.compose(&own, vni, Vaddr(0))),
             neighbors: Family::new(Kind::Node, vni),
             checksum_part: checksum::fold(source + far_vni + u64::from(mark.sum())),
             segment,
+            macs: other_macs(binding, found, mac),
+            watched,
         };
     }
     if site.layout == Layout::Slot {
         topology.slots.put(mark, index);
     }
-    topology.learning |= mac.is_none();
     topology.ports[port]
         .nodes
         .add(vlan, binding.mac.unwrap_or(Mac::ZERO), index);
+}
+
+/// What is behind a node, and addresses that it has beside its own.
+fn prefixes(binding: &model::Binding, found: Option<&Node>) -> Vec<Prefix4> {
+    let beside = found.into_iter().flat_map(Node::beside);
+    let beside = beside.map(|learned| Prefix4 {
+        address: learned.address,
+        len: 32,
+    });
+    binding.prefixes.iter().copied().chain(beside).collect()
+}
+
+/// Addresses that are behind another card than the node's first one. A node
+/// whose hardware address is given has no other.
+fn other_macs(
+    binding: &model::Binding,
+    found: Option<&Node>,
+    mac: Option<Mac>,
+) -> Vec<(Vaddr, Mac)> {
+    if binding.mac.is_some() {
+        return Vec::new();
+    }
+    let beside = found.into_iter().flat_map(Node::beside);
+    let others = beside.filter(|learned| Some(learned.mac) != mac);
+    others
+        .map(|learned| (learned.address, learned.mac))
+        .collect()
 }

@@ -4,7 +4,7 @@
 
 use super::{At, Findings};
 use crate::config::Config;
-use crate::model::{Dhcp, Learn, Subnet, UnknownMac, Vnet};
+use crate::model::{Dhcp, Subnet, Vnet};
 
 pub(super) fn check(config: &Config, out: &mut Findings) {
     for (nth, one) in config.vnet.iter().enumerate() {
@@ -17,15 +17,10 @@ pub(super) fn check(config: &Config, out: &mut Findings) {
 
 /// One vnet.
 pub fn vnet(at: At<'_>, vnet: &Vnet, out: &mut Findings) {
-    let usual = Vnet::new("", vnet.vni);
     let keys = [
         // Not by a node of the vnet.
         ("dhcp", vnet.dhcp == Dhcp::Node),
         ("dhcp_server", vnet.dhcp_server.is_some()),
-        ("learn", vnet.learn != Learn::Never),
-        ("learn_as", vnet.learn_as != usual.learn_as),
-        ("learn_seconds", vnet.learn_seconds != usual.learn_seconds),
-        ("unknown_mac", vnet.unknown_mac != UnknownMac::Drop),
     ];
     refuse(at, &keys, out);
 }

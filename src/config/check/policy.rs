@@ -56,6 +56,14 @@ pub fn policy(at: At<'_>, vnet: &Vnet, out: &mut Findings) {
             "set `learn`, or leave the key out",
         );
     }
+    let waits = matches!(vnet.learn_as, LearnAs::Guess | LearnAs::Watch);
+    if seconds != Vnet::new("", vnet.vni).learn_seconds && (vnet.learn == Learn::Never || !waits) {
+        out.hinted(
+            at.key("learn_seconds"),
+            "nothing is waited for",
+            "set `learn`, with `learn_as` \"guess\" or \"watch\", or leave the key out",
+        );
+    }
 }
 
 fn is_multicast(groups: Prefix4) -> bool {

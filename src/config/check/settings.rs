@@ -219,6 +219,7 @@ fn limits(limits: &Limits, out: &mut Findings) {
         ("miss_rate", limits.miss_rate),
         ("icmp_rate", limits.icmp_rate),
         ("gone_seconds", limits.gone_seconds),
+        ("learned", limits.learned),
         ("flood_rate", limits.flood_rate),
         ("group_rate", limits.group_rate),
         ("fanout", limits.fanout),

@@ -93,8 +93,20 @@ pub enum Event {
     Address {
         node: String,
         vnet: String,
+        /// What its binding says.
         bound: Vaddr,
         seen: Vaddr,
+        verdict: AddressVerdict,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<SeenBy>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        mac: Option<Mac>,
+        /// The address that it takes the place of.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        replaced: Option<Vaddr>,
+        /// Why it was refused or dropped: the name of a counter.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        why: String,
     },
     Redirect {
         vnet: String,
@@ -156,6 +168,37 @@ pub enum Event {
     Lost {
         lost: u64,
     },
+}
+
+/// What becomes of an address that a node uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AddressVerdict {
+    /// The node has it beside what it had.
+    Added,
+    /// The node has it in the place of another one.
+    Changed,
+    /// The node has it beside what it had, until it is known which ones it uses.
+    Watching,
+    /// It uses both: both stay.
+    Kept,
+    /// The node has it no longer.
+    Dropped,
+    Refused,
+}
+
+/// By what a node was seen to use an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SeenBy {
+    /// A packet from it.
+    Packet,
+    /// ARP with it as the sender's.
+    Arp,
+    /// ARP by which the node announces it.
+    Announce,
+    /// A DHCP server gave it.
+    Dhcp,
 }
 
 /// By what a node was seen.

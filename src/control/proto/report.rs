@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+use super::event::SeenBy;
 use crate::model::{Eam, Origin, Relay, Role};
 use crate::wire::{Mac, Vaddr};
 
@@ -20,7 +21,7 @@ pub struct Held<T> {
 }
 
 /// What nobody said of an object and the appliance found out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Learned {
     /// Hardware address the node was seen with; none when one is given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -28,6 +29,28 @@ pub struct Learned {
     /// Slot the node is in, in layout `slot`; none when one is given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slot: Option<u8>,
+    /// Addresses that the node has taken by itself.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub addresses: Vec<LearnedAddress>,
+}
+
+/// An address that a node has taken by itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LearnedAddress {
+    pub address: Vaddr,
+    /// Hardware address it was seen with.
+    pub mac: Mac,
+    pub by: SeenBy,
+    /// In the place of the binding's; otherwise beside it.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub instead: bool,
+    /// It is not known yet which of both the node uses.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub watched: bool,
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// A page of a list. `next` is the cursor of the following page; absent on

@@ -36,14 +36,11 @@ impl Server {
             Method::BindingList => {
                 let mut bindings = store.list_bindings(&params(raw)?, page);
                 for held in &mut bindings.items {
-                    let binding = &held.object;
-                    let mac = plant.learned_mac(&binding.name);
-                    let slot = plant.slot_of(&binding.name);
-                    let slot = slot.filter(|_| binding.slot.is_none());
-                    held.learned = match (mac, slot) {
-                        (None, None) => None,
-                        (mac, slot) => Some(Learned { mac, slot }),
-                    };
+                    held.learned = plant.learned(&held.object.name);
+                    let slot = plant.slot_of(&held.object.name);
+                    if let Some(slot) = slot.filter(|_| held.object.slot.is_none()) {
+                        held.learned.get_or_insert_default().slot = Some(slot);
+                    }
                 }
                 result::<BindingList>(&bindings)
             }

@@ -148,6 +148,8 @@ pub fn node(
         saddr: layout.compose(own, vni, Vaddr(0)),
         checksum_part: checksum::fold(layout.checksum_part(own, vni) + vni_alone),
         segment: Segment::default(),
+        macs: Vec::new(),
+        watched: Vec::new(),
     }
 }
 
@@ -161,6 +163,8 @@ fn vnet(name: &str, vni: Vni) -> VnetRecord {
         mtu: MTU - 28,
         mss: 0,
         prefixes: vec!["10.0.0.0/24".parse().expect("literal")],
+        learns: false,
+        resolves: false,
     }
 }
 
