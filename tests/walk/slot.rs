@@ -9,6 +9,8 @@ use std::sync::Arc;
 use weft::datapath::fan::{Fans, Member, Members, VnetGroups};
 use weft::datapath::outsider::{self, OutsiderRecord};
 use weft::datapath::topology::PATHS;
+use weft::datapath::trace::Stage;
+use weft::datapath::watch::Filter;
 use weft::datapath::{Drop, Punt};
 use weft::mapping::{Mapping, Prefix, SideIndex, Target};
 use weft::model::{Eam, Mode};
@@ -468,6 +470,36 @@ fn hosts_of_another_layout_are_strangers() {
     let mut s64 = s_in(Layout::P64).start();
     let sent = s64.carry_to(PORT_G, &from_g(Z, &answer()), UPLINK);
     r.carry_to(UPLINK, &sent, PORT_A);
+}
+
+#[test]
+fn a_trace_tells_slots() {
+    let watched = with(r(), |topology| topology.watch = vec![Filter::default()]);
+    let mut r = watched.start();
+    let mut resolved = |port, frame: &[u8]| {
+        r.carry(port, frame);
+        let record = r.control[0].trace.pop().expect("a record");
+        let mut steps = record.steps();
+        let step = steps.find(|(stage, _)| *stage == Stage::Resolve);
+        step.map_or(String::new(), |(_, verdict)| verdict.to_owned())
+    };
+    assert_eq!(
+        resolved(PORT_A, &from_a(&hello())),
+        "host S 2001:db8:0:b::/64, slot 9"
+    );
+    assert_eq!(
+        resolved(UPLINK, &came(slot(9), slot(3), A)),
+        "node A (vnet Z)"
+    );
+    assert_eq!(
+        resolved(UPLINK, &came(slot(9), slot(4).forwarded(), A)),
+        "node C (vnet Z), which is in slot 4"
+    );
+    let unknown = resolved(UPLINK, &came(slot(9), slot(60).forwarded(), A));
+    assert!(
+        unknown.starts_with("drop unknown_slot: No node"),
+        "{unknown}"
+    );
 }
 
 /// To a system that no host of ours manages a node has its slot as well, and
