@@ -1,6 +1,6 @@
 //! ICMP errors to nodes about packets of theirs.
 
-use crate::datapath::route::{self, End};
+use crate::datapath::route::{self, End, Route};
 use crate::datapath::segments::NONE;
 use crate::datapath::topology::NodeRecord;
 use crate::datapath::{Drop, Topology, tally};
@@ -78,7 +78,8 @@ impl Plant {
             return;
         }
         let entry = sent_to.and_then(|mac| self.router_of(node, mac));
-        let speaker = speaker(self.topology(), record, (entry, sent_to.is_some()), &fault);
+        let sent = (entry, sent_to.is_some(), problem);
+        let speaker = speaker(self.topology(), record, sent, &fault);
         let Some(message) = router::error(problem, quote, speaker.address, speaker.hops) else {
             return;
         };
@@ -95,11 +96,12 @@ impl Plant {
 
 /// The router at which the packet ended; on a link without routers, whom it
 /// was for. What ends in the substrate ended behind the last router, and is
-/// quoted as it was sent there.
+/// quoted as it was sent there. No router takes a source route, so the first one
+/// says so.
 fn speaker(
     topology: &Topology,
     record: &NodeRecord,
-    (entry, refused): (Option<u32>, bool),
+    (entry, refused, problem): (Option<u32>, bool, Problem),
     fault: &ipv4::Header,
 ) -> Speaker {
     let mac = |kind, address| virtual_mac::of(kind, record.vni, address);
@@ -109,7 +111,14 @@ fn speaker(
     let entry = entry.or_else(|| beyond.then_some(segment.gateway));
     if let Some((entry, iface_in)) = entry.and_then(|entry| Some((entry, iface(entry)?))) {
         let ttl = if refused { fault.ttl } else { u8::MAX };
-        let route = route::follow(topology, entry, fault.dst, ttl);
+        let route = match problem {
+            Problem::Unreachable(unreachable::SOURCE_ROUTE_FAILED) if refused => Route {
+                end: End::NoRoute,
+                hops: 0,
+                at: entry,
+            },
+            _ => route::follow(topology, entry, fault.dst, ttl),
+        };
         let before = match route.end {
             End::Connected | End::Node(_) => route.hops.saturating_sub(1),
             _ => route.hops,
