@@ -50,33 +50,6 @@ while read -r token line; do
 done
 """
 
-# What udhcpc calls: the lease becomes the interface's address and routes, as
-# RFC 3442 has it (classless routes, if told, instead of the router).
-UDHCPC = """#!/bin/sh
-env | sort >/tmp/lease.$1
-case $1 in
-deconfig)
-    ip addr flush dev $interface
-    ip link set $interface up
-    ;;
-bound | renew)
-    ip addr flush dev $interface
-    ip addr add $ip/$mask dev $interface
-    [ -z "$mtu" ] || ip link set $interface mtu $mtu
-    if [ -n "$staticroutes" ]; then
-        set -- $staticroutes
-        while [ $# -gt 1 ]; do
-            if [ $2 = 0.0.0.0 ]; then ip route add $1 dev $interface
-            else ip route add $1 via $2 dev $interface onlink; fi
-            shift 2
-        done
-    else
-        for via in $router; do ip route add default via $via dev $interface; break; done
-    fi
-    ;;
-esac
-"""
-
 
 class Tree:
     """Files of the ramdisk, by path without the leading slash."""
@@ -165,10 +138,9 @@ def make(path, programs=(), files=()):
     for name in there:
         tree.copy(os.path.join(KERNEL, f"{name}.ko"), f"modules/{name}.ko")
     tree.file("modules/order", " ".join(there).encode())
-    tree.file("etc/udhcpc.script", UDHCPC.encode(), 0o755)
     # For programs that ask who they are, or become somebody less.
-    tree.file("etc/passwd", b"root:x:0:0::/:/bin/sh\n")
-    tree.file("etc/group", b"root:x:0:\n")
+    tree.file("etc/passwd", b"root:x:0:0::/:/bin/sh\nsystemd-network:x:998:998::/:/bin/false\n")
+    tree.file("etc/group", b"root:x:0:\nsystemd-network:x:998:\n")
     tree.file("block", block())
     for name in (*PROGRAMS, *programs):
         tree.program(name)

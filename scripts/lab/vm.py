@@ -64,8 +64,8 @@ class Vm:
         ]
 
     def start(self):
-        """Starts it; `ready` waits until it has booted. What it says while
-        nobody is connected would be lost."""
+        """Starts it; `ready` waits until it has booted, which one that migrates
+        has long since. What it says while nobody is connected would be lost."""
         for path in (self.serial, self.qmp_path, *([self.path] if self.listens else [])):
             if os.path.exists(path):
                 os.unlink(path)
@@ -169,6 +169,28 @@ class Vm:
                 if "error" in reply:
                     raise VmError(f"{self.name}: {name}: {reply['error']}")
             return reply["return"]
+
+    def migrate(self, other, timeout=60.0):
+        """Moves the machine to `other`, whose QEMU waits for it (`incoming`),
+        while it runs. Returns what QEMU says of it."""
+        self.qmp(
+            ("migrate-set-parameters", {"max-bandwidth": 1 << 30, "downtime-limit": 500}),
+            ("migrate", {"uri": other.incoming}),
+        )
+        deadline = time.monotonic() + timeout
+        while (told := self.qmp("query-migrate"))["status"] != "completed":
+            if told["status"] in ("failed", "cancelled") or time.monotonic() > deadline:
+                raise VmError(f"{self.name} does not migrate: {told}\n{other.story()}")
+            time.sleep(0.02)
+        # Commands go on with their answers there.
+        self.line.settimeout(0.1)
+        try:
+            while octets := self.line.recv(65536):
+                self.heard += octets
+        except (TimeoutError, socket.timeout):
+            pass
+        other.heard, other.asked = self.heard + other.heard, self.asked
+        return told
 
     def story(self):
         """The last words of its kernel and of QEMU."""

@@ -1,21 +1,27 @@
 """Virtual machines as nodes: Debian's kernel under QEMU, three guests on two
 hosts, over a substrate with a hop of 1,400 bytes. What a stand-in for a guest
-does not do: features negotiated by a stock driver, boots, QEMU that ends and
-comes back, an appliance that does while guests go on."""
+does not do: features negotiated by a stock driver, clients of DHCP that ask
+when they boot, QEMU that ends and comes back or hands its guest to another, an
+appliance that ends while guests go on."""
 
+import json
+import re
 import signal
 import time
 import unittest
 
 from case import Case
 from lab import initrd, net
-from vm_world import ADDRESS, HOP_MTU, NODE_MTU, VmWorld
+from test_multicast import Manager
+from vm_world import ADDRESS, BEHIND, CLIENT, DNS, HOP_MTU, MACS, MOVED, MTU, NODE_MTU, ROUTERS
+from vm_world import VmWorld, expected
 from world import Plan
 
 # 200 MB.
 BLOCKS = 200_000_000 // initrd.BLOCK + 1
 # What of the substrate's narrowest hop is a node's.
 PATH = HOP_MTU - 28
+GROUP = "239.1.2.3"
 # Bits of virtio (section 5.1.3): the guest may leave checksums, is left them,
 # may leave TCP to be cut, is given uncut TCP; receive buffers merge; queues.
 CSUM, GUEST_CSUM, GUEST_TSO4, HOST_TSO4, MRG_RXBUF, MQ = 0, 1, 7, 11, 15, 22
@@ -34,7 +40,8 @@ class Vms(Case):
         cls.vms = cls.world.vms
 
     def assert_pings(self, source, target, count=5, options=""):
-        answered, text = self.vms[source].ping(ADDRESS[target], count, options)
+        address = self.world.address.get(target, target)
+        answered, text = self.vms[source].ping(address, count, options)
         self.assertEqual(answered, count, f"{text}\n{self.world.drops()}")
 
     def assert_stream(self, source, target, blocks):
@@ -44,6 +51,165 @@ class Vms(Case):
 
     def counted(self, host, name):
         return host.counters()[name]
+
+    def test_addresses_come_from_the_host(self):
+        """Three clients are told the same, each in its own way."""
+        for short, host in (("a", self.r), ("c", self.r), ("g", self.s)):
+            with self.subTest(client=CLIENT[short]):
+                has = self.world.lease(short)
+                self.assertEqual(has["address"], [f"{ADDRESS[short]}/24"])
+                self.assertEqual(has["mtu"], [str(MTU)])
+                self.assertIn("default 10.0.0.1", has["route"])
+                self.assertIn(" ".join(BEHIND), has["route"])
+                self.assertEqual(has["dns"], [DNS])
+                # Without D-Bus networkd can name nobody; it has the name.
+                name = has["told"] if CLIENT[short] == "networkd" else has["name"]
+                self.assertEqual(name, [short.upper()])
+                found = [one for one in host.jsons("lease", "list") if one["node"] == short.upper()]
+                self.assertEqual([one["mac"] for one in found], [MACS[short]])
+        before = self.counted(self.r, "dhcp_ack_out")
+        self.vms["a"].run("rm -f /tmp/udhcpc.renew; kill -USR1 $(cat /run/udhcpc.pid)")
+        self.vms["a"].run("until [ -e /tmp/udhcpc.renew ]; do sleep 0.1; done")
+        self.assertGreater(self.counted(self.r, "dhcp_ack_out"), before)
+        self.assertEqual(self.world.lease("a")["address"], [f"{ADDRESS['a']}/24"])
+        self.assert_pings("a", "g", 2)
+
+    def test_routers_on_the_way(self):
+        """G moves to a subnet behind two routers, with the address that it is
+        told there."""
+        self.world.tell("g", "S", "g", "10.0.3.3")
+        self.world.lease_again("g")
+        try:
+            self.assertEqual(self.world.lease("g")["address"], ["10.0.3.3/24"])
+            self.world.reaches("a", "g")
+            for source, target, wanted in (
+                ("a", "10.0.3.3", ["10.0.0.1", "10.0.255.2", "10.0.3.3"]),
+                ("g", ADDRESS["c"], ["10.0.3.1", "10.0.255.1", ADDRESS["c"]]),
+            ):
+                for how in ("", "-I"):
+                    text = self.vms[source].run(f"traceroute -n -q 1 -w 3 -m 6 {how} {target}")
+                    hops = re.findall(r"^ *\d+ +(\S+)", text, re.M)
+                    self.assertEqual(hops, wanted, text)
+            for source in ("a", "g"):
+                for places in ROUTERS.values():
+                    for address in places.values():
+                        self.assert_pings(source, address, 1)
+            self.assert_stream("g", "a", 2)
+        finally:
+            self.world.tell("g", "S", "g", ADDRESS["g"])
+            self.world.lease_again("g")
+        self.world.reaches("a", "g")
+
+    def hears(self, short):
+        """Lines that a guest's sockets have got of the group."""
+        return [line for line in self.vms[short].run("cat /tmp/heard").split("\n") if line.strip()]
+
+    def speaks(self, word):
+        """A says twenty datagrams to the group."""
+        self.vms["a"].run(
+            f"for n in $(seq 20); do echo {word} $n; sleep 0.02; done |"
+            f" socat -u - UDP4-DATAGRAM:{GROUP}:6000,ip-multicast-ttl=4,"
+            f"ip-multicast-if={ADDRESS['a']},ip-multicast-loop=0"
+        )
+        return [f"{word} {number}" for number in range(1, 21)]
+
+    def test_multicast_to_members_alone(self):
+        """C and G have joined, on two hosts; d, beside G, has not. Then C leaves."""
+        manager = Manager(self.world.hosts)
+        self.addCleanup(manager.close)
+        for short in ("c", "g"):
+            self.vms[short].run(
+                f"rm -f /tmp/heard; socat -u UDP4-RECV:6000,ip-add-membership={GROUP}:{ADDRESS[short]}"
+                " OPEN:/tmp/heard,creat,append >/tmp/socat 2>&1 & echo $! >/tmp/member"
+            )
+        self.assertTrue(net.eventually(lambda: {"C"} == self.members(self.r), 10.0))
+        self.assertTrue(net.eventually(lambda: ["S"] == self.hosts_of(self.r), 10.0))
+        wires = [self.world.wire(short, f"weft-{short}") for short in ("d", "other", "twin")]
+        said = self.speaks("to-all")
+        for short in ("c", "g"):
+            heard = net.eventually(lambda one=short: sorted(self.hears(one)) == sorted(said), 10.0, 0.3)
+            self.assertTrue(heard, (short, self.hears(short), self.world.drops()))
+        self.vms["c"].run("kill $(cat /tmp/member)")
+        self.assertTrue(net.eventually(lambda: set() == self.members(self.r), 15.0))
+        dump = "tcpdump -Z root -i eth0 -U -w /tmp/group.pcap"
+        self.vms["c"].run(f"{dump} dst host {GROUP} >/tmp/tcpdump.txt 2>&1 & sleep 1")
+        again = self.speaks("to-one")
+        heard = net.eventually(lambda: sorted(self.hears("g")) == sorted(said + again), 10.0, 0.3)
+        self.assertTrue(heard, (self.hears("g"), self.world.drops()))
+        self.vms["g"].run("kill $(cat /tmp/member)")
+        told = self.vms["c"].run("killall tcpdump; sleep 0.5; tcpdump -Z root -nr /tmp/group.pcap udp 2>/dev/null")
+        self.assertEqual(told.strip(), "")
+        self.assertEqual(sorted(self.hears("c")), sorted(said))
+        for wire in wires:
+            self.assertEqual(wire.seen(lambda frame: b"to-all" in frame or b"to-one" in frame), [])
+
+    def members(self, host):
+        groups = [one for one in host.jsons("group", "list") if one["group"] == GROUP]
+        return {member["node"] for one in groups for member in one["members"]}
+
+    def hosts_of(self, host):
+        groups = [one for one in host.jsons("group", "list") if one["group"] == GROUP]
+        return [name for one in groups for name in one["hosts"]]
+
+    def test_iperf(self):
+        """Each of C's processors sends by a queue of its own."""
+        guest, server = self.vms["c"], self.vms["g"]
+        before = self.queued(guest)
+        self.assertEqual(len(before), 2)
+        for port in (5201, 5202):
+            server.run(f"iperf3 -s -1 -D -p {port}")
+        time.sleep(1.0)
+        clients = " ".join(
+            f"taskset {1 << number} iperf3 -c {ADDRESS['g']} -p {5201 + number} -t 3 -J >/tmp/{number} &"
+            for number in (0, 1)
+        )
+        guest.run(f"{clients} wait", 60.0)
+        rates = [self.rate(guest, f"/tmp/{number}") for number in (0, 1)]
+        print(f"        iperf3 c to g: {rates[0]:.0f} and {rates[1]:.0f} Mbit/s")
+        self.assertGreater(min(rates), 1.0)
+        for name, count in self.queued(guest).items():
+            self.assertGreater(count, before[name] + 100, name)
+
+    def rate(self, guest, path):
+        """Mbit/s that arrived, by a report of iperf3."""
+        report = json.loads(guest.run(f"cat {path}"))
+        return report["end"]["sum_received"]["bits_per_second"] / 1e6
+
+    def queued(self, guest):
+        """Packets by queue of sending, as the driver counts them."""
+        told = guest.run("/usr/bin/ethtool -S eth0")
+        return {name: int(n) for name, n in re.findall(r"(tx_queue_\d+_packets): (\d+)", told)}
+
+    def test_live_migration(self):
+        """G moves from S to R and back while A and C send to it: the pages that
+        weft writes meanwhile go along, or the hash would be another."""
+        for host, port, listens in (("R", MOVED, False), ("S", "g", True)):
+            with self.subTest(to=host), self.world.hosts[host].control() as client:
+                client.call("subscribe", topics=["node"])
+                _, hashed = self.world.listen("g")
+                time.sleep(0.5)
+                sender, sent = self.world.send("a", "g", 9)
+                pinging = self.vms["c"].post(f"/usr/bin/ping -n -c 20 -i 0.2 {ADDRESS['g']}")
+                time.sleep(1.0)
+                told = self.world.migrate("g", host, port, listens)
+                print(f"        to {host} in {told['total-time']} ms, stopped {told['downtime']} ms")
+                seen = net.eventually(lambda one=client: self.arrival(one), 5.0, 0.2)
+                self.assertTrue(seen, client.events)
+                self.assertEqual((seen[0]["port"], seen[0]["mac"]), (port, MACS["g"]))
+                sender.take(sent, 120.0)
+                # The command that was given there is answered here.
+                whole = self.vms["g"].take(hashed, 120.0).split()[0]
+                self.assertEqual(whole, expected(9))
+                answered = re.search(r"(\d+) received", self.vms["c"].take(pinging, 60.0))
+                self.assertGreater(int(answered[1]), 10, answered[0])
+                self.assert_pings("g", "a")
+                self.assert_pings("c", "g")
+
+    def arrival(self, client):
+        """What a host says of G that has come."""
+        client.counters()
+        events = [event["params"] for event in client.events]
+        return [one for one in events if one["node"] == "G" and one.get("seen") in ("rarp", "announce")]
 
     def test_ping_from_each_to_each(self):
         for source in ADDRESS:
@@ -85,7 +251,7 @@ class Vms(Case):
             self.assert_pings("c", "a", options=f"-M do -s {NODE_MTU - 28}")
         finally:
             for short in ("a", "c"):
-                self.vms[short].run("ip link set eth0 mtu 1500")
+                self.vms[short].run(f"ip link set eth0 mtu {MTU}")
 
     def test_path_mtu(self):
         guest = self.vms["a"]

@@ -4,16 +4,19 @@ of QEMU behind vhost-user; two twins of another tenant are namespaces.
     A  10.0.0.2 (Z)  weft makes the socket    --+               +-- G 10.0.0.3 (Z)
     C  10.0.0.5 (Z)  QEMU does, two queues    --+-- R --- S ----+   QEMU makes the socket
     twin  10.0.0.2 (Y), a veth                --+               +-- other 10.0.0.3 (Y)
+    a port for a guest that comes             --+               +-- d 10.0.0.7 (Z)
 
 Between R and S are two routers, and between those a link of 1,400 bytes: both
-hosts have to learn what the path carries.
+hosts have to learn what the path carries. Z has virtual ones as well: r1 is the
+gateway of `web`, where all are, and r2 that of `far`, with a link in between.
+Guests get their addresses from their host, each with another client.
 """
 
 import hashlib
 import os
 import time
 
-from lab import initrd, plan, vm
+from lab import initrd, leases, net, plan, vm
 from world import NODES, Plan, World
 
 MACS = {"a": "02:00:00:00:0a:02", "c": "02:00:00:00:0a:05", "g": "02:00:00:00:0a:03"}
@@ -22,6 +25,9 @@ HOST = {"a": "R", "c": "R", "g": "S"}
 # Whose socket QEMU makes: weft connects, and connects again by itself.
 LISTENS = ("c", "g")
 QUEUES = {"c": 2}
+CLIENT = {"a": "udhcpc", "c": "dhclient", "g": "networkd"}
+# Where guests come to that move: at R, on a port that weft makes the socket of.
+MOVED = "m"
 HOP_MTU = 1400
 # What guests of one host may send each other: more than a buffer of theirs has.
 NODE_MTU = 4000
@@ -31,28 +37,55 @@ FILES = (
     ("receive", "#!/bin/sh\nsha256sum >/tmp/sum\n", 0o755),
     ("send", "#!/bin/sh\nfor n in $(seq $blocks); do echo $n; cat /block; done\n", 0o755),
 )
-OTHER = ("other", "Y", "10.0.0.3")
+# Namespaces at S, beside the guest.
+BESIDE = {"other": ("Y", "10.0.0.3"), "d": ("Z", "10.0.0.7")}
+# What the host tells nodes of `web`.
+DNS, BEHIND = "10.0.0.53", ("172.16.0.0/16", "10.0.0.9")
+MTU = 1500 - 28
+SUBNETS = [
+    {
+        **{"name": "web", "vnet": "Z", "prefix": "10.0.0.0/24", "gateway": "10.0.0.1"},
+        "dhcp": {
+            **{"dns": [DNS], "domain": "z.example", "lease_seconds": 3600},
+            "routes": [{"prefix": BEHIND[0], "via": BEHIND[1]}],
+        },
+    },
+    {"name": "far", "vnet": "Z", "prefix": "10.0.3.0/24", "gateway": "10.0.3.1"},
+    {"name": "link", "vnet": "Z", "prefix": "10.0.255.0/30", "gateway": "10.0.255.1"},
+]
+ROUTERS = {
+    "r1": {"web": "10.0.0.1", "link": "10.0.255.1"},
+    "r2": {"far": "10.0.3.1", "link": "10.0.255.2"},
+}
+ROUTES = [
+    {"router": "r1", "prefix": "10.0.3.0/24", "via": "10.0.255.2"},
+    {"router": "r2", "prefix": "10.0.0.0/24", "via": "10.0.255.1"},
+]
 
 
 class VmWorld(World):
     """Built by `start` and taken down by `close`, as every world."""
 
     # Programs of this machine that guests have beside the usual ones.
-    programs = ("tcpdump",)
+    programs = ("tcpdump", "socat", "iperf3", *leases.PROGRAMS)
 
     def __init__(self, how=Plan()):
         super().__init__(how)
         self.vms = {}
+        # Those that were started to take one over.
+        self.comers, self.moves = [], 0
+        self.address, self.place = dict(ADDRESS), dict(HOST)
 
     def socket_of(self, short):
         return os.path.join(self.directory, f"{short}.sock")
 
     def _namespaces(self):
         super()._namespaces()
-        self.net.add("other")
-        self.net.link("other", "weft-other", "s", "weft-s-other")
-        self.net.give("s", "weft-s-other")
-        self.net.address("other", "weft-other", "10.0.0.3/24")
+        for short, (_, address) in BESIDE.items():
+            self.net.add(short)
+            self.net.link(short, f"weft-{short}", "s", f"weft-s-{short}")
+            self.net.give("s", f"weft-s-{short}")
+            self.net.address(short, f"weft-{short}", f"{address}/24")
 
     def _router(self, number):
         for short, host in (("router0", "r"), ("hop", "s")):
@@ -79,48 +112,123 @@ class VmWorld(World):
         for port in config["port"]:
             if port["name"] in MACS:
                 port.update(queues=QUEUES.get(port["name"], 1), mtu=NODE_MTU)
-        name, vnet, address = OTHER
+        config["vnet"][0]["dhcp"] = "host"
+        config["subnet"], config["vroute"] = SUBNETS, ROUTES
+        config["router"] = [
+            {
+                **{"name": name, "vnet": "Z"},
+                "interfaces": [
+                    {"subnet": subnet, "address": address} for subnet, address in places.items()
+                ],
+            }
+            for name, places in ROUTERS.items()
+        ]
+        beside = [{"vnet": vnet, "address": address} for vnet, address in BESIDE.values()]
         if host == "S":
-            config["port"].append(
-                {
-                    "name": name,
-                    "device": super().node_device("S", name, 15),
-                    "role": "node",
-                }
-            )
-            binding = {"name": name, "vnet": vnet, "address": address, "port": name}
-            config["binding"].append(binding)
+            for number, (name, (vnet, address)) in enumerate(BESIDE.items()):
+                device = super().node_device("S", name, 14 + number)
+                config["port"].append({"name": name, "device": device, "role": "node"})
+                binding = {"name": name, "vnet": vnet, "address": address, "port": name}
+                config["binding"].append(binding)
             config["mapping"].append({"vnet": "Y", "address": "10.0.0.2", "host": "R"})
         else:
-            config["mapping"].append({"vnet": "Y", "address": address, "host": "S"})
+            device = f"net_vhost14,iface={self.socket_of(MOVED)},queues=1,tso=1"
+            port = {"name": MOVED, "device": device, "role": "node", "mtu": NODE_MTU}
+            config["port"].append(port)
+            config["mapping"] += [{**one, "host": "S"} for one in beside]
         return config
 
     def start(self):
         super().start()
         try:
-            image = os.path.join(self.directory, "initrd")
-            initrd.make(image, self.programs, FILES)
-            for short, mac in MACS.items():
-                self.vms[short] = vm.Vm(
-                    self.directory,
-                    short,
-                    mac,
-                    self.socket_of(short),
-                    image,
-                    queues=QUEUES.get(short, 1),
-                    listens=short in LISTENS,
-                ).start()
+            self.image = os.path.join(self.directory, "initrd")
+            initrd.make(self.image, self.programs, (*FILES, *leases.FILES))
+            for short in MACS:
+                self.vms[short] = self.guest(short, short in LISTENS).start()
             for short in self.vms:
                 self.vms[short].ready()
-                self.settle(short)
+            self.settle(*self.vms)
             return self
         except BaseException:
             self.close()
             raise
 
-    def settle(self, short):
-        """What is done in a guest after each of its boots."""
-        self.vms[short].address(f"{ADDRESS[short]}/24")
+    def guest(self, short, listens, path=None, incoming=None):
+        """A machine; one that comes from elsewhere (`incoming`) has files of its
+        own, and all else must be as it was."""
+        mark = f"{short}-{self.moves}" if incoming else short
+        return vm.Vm(
+            self.directory,
+            mark,
+            MACS[short],
+            path or self.socket_of(short),
+            self.image,
+            queues=QUEUES.get(short, 1),
+            listens=listens,
+            incoming=incoming,
+        )
+
+    def settle(self, *shorts):
+        """What is done in guests after each of their boots."""
+        asked = [(self.vms[short], leases.START[CLIENT[short]]) for short in shorts]
+        asked = [(guest, guest.post(command)) for guest, command in asked]
+        for guest, number in asked:
+            guest.take(number, 60.0)
+
+    def lease_again(self, short):
+        """Its client begins anew, as for a machine that is plugged in elsewhere."""
+        client = CLIENT[short]
+        self.vms[short].run(leases.STOP[client], check=False)
+        self.settle(short)
+
+    def lease(self, short):
+        """What a guest has: lists of words by what they are."""
+        told = {}
+        for line in self.vms[short].run("/show").split("\n"):
+            name, _, value = line.strip().partition(" ")
+            if value:
+                told.setdefault(name, []).append(value)
+        return told
+
+    def tell(self, short, host, port, address=None):
+        """Tells both hosts where a guest is from now on, as a manager would: at
+        which host and port, and with which address."""
+        old, was = self.place[short], self.address[short]
+        address = address or was
+        binding = {"name": short.upper(), "vnet": "Z", "address": address, "port": port}
+        gone = change("mapping.remove", vnet="Z", mappings=[{"address": was}])
+        new = change("mapping.set", vnet="Z", mappings=[{"address": address, "host": host}])
+        here = [change("binding.set", binding=binding)]
+        if old != host:
+            changes = {host: [gone, *here], old: [change("binding.remove", name=short.upper()), new]}
+        else:
+            other = "S" if host == "R" else "R"
+            changes = {host: here, other: [gone, new]}
+        for name, batch in changes.items():
+            with self.hosts[name].control() as client:
+                client.call("batch", changes=batch)
+        self.place[short], self.address[short] = host, address
+
+    def migrate(self, short, host, port, listens):
+        """Moves a guest while it runs, to a QEMU on a port of `host`; what QEMU
+        says of it."""
+        leaves = self.vms[short]
+        self.moves += 1
+        path = os.path.join(self.directory, f"move-{self.moves}")
+        comes = self.guest(short, listens, self.socket_of(port), f"unix:{path}")
+        self.comers.append(comes)
+        comes.start()
+        if not net.eventually(lambda: os.path.exists(path), 20.0):
+            raise vm.VmError(f"nobody waits for {short}\n{comes.story()}")
+        # Where QEMU listens, weft looks once a second.
+        time.sleep(1.5 if listens else 0.0)
+        told = leaves.migrate(comes)
+        self.tell(short, host, port)
+        leaves.stop()
+        # Started again, it boots.
+        comes.incoming = None
+        self.vms[short] = comes
+        return told
 
     def warm(self):
         for source, target in (("a", "g"), ("c", "a"), ("g", "c")):
@@ -129,7 +237,7 @@ class VmWorld(World):
     def reaches(self, source, target, timeout=20.0):
         """Waits until one guest's ping to another is answered."""
         deadline = time.monotonic() + timeout
-        while not self.vms[source].ping(ADDRESS[target], 1)[0]:
+        while not self.vms[source].ping(self.address[target], 1)[0]:
             if time.monotonic() > deadline:
                 raise AssertionError(f"{source} cannot ping {target}\n{self.story()}")
 
@@ -141,7 +249,7 @@ class VmWorld(World):
     def send(self, source, target, blocks, port=5001):
         """Has a guest send so many blocks, each behind its number; posted."""
         guest = self.vms[source]
-        return guest, guest.post(f"blocks={blocks} nc {ADDRESS[target]} {port} -e /send")
+        return guest, guest.post(f"blocks={blocks} nc {self.address[target]} {port} -e /send")
 
     def stream(self, source, target, blocks, timeout=120.0):
         """Sends blocks from guest to guest; whether they arrived whole, and
@@ -160,9 +268,14 @@ class VmWorld(World):
         return "\n".join(told)
 
     def close(self):
-        for guest in self.vms.values():
+        for guest in (*self.vms.values(), *self.comers):
             guest.stop()
         super().close()
+
+
+def change(method, **params):
+    """One of a batch."""
+    return {"method": method, "params": params}
 
 
 def expected(blocks):
