@@ -53,6 +53,7 @@ BARS = {
     "relay-6to4-1k": (Bar(2.2),),
     "local-1k": (Bar(1.8),),
     "routed-16x1k": (Bar(1.25, beside="subnet-16x1k"),),
+    "vhost-pair": (Bar(1.5),),
     # Together over one by one, and how far that is below testpmd's own.
     "workers-2v1": (Bar(0.96, least=True, key="kept"), Bar(0.03, key="kept_less")),
     "updates-100k": under_updates(0.98, 100_000),

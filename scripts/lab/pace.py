@@ -160,16 +160,24 @@ class Under:
 
 
 class Weft(Under):
-    """Host R with node A on one port and its uplink on the other."""
+    """Host R with node A on one port and its uplink on the other; or, `local`,
+    all that A writes to."""
 
     name = "weft"
 
-    def __init__(self, directory, prefix, mappings=FLOWS, idle="poll", mode="siit", settings=None):
+    def __init__(
+        self, directory, prefix, mappings=FLOWS, idle="poll", mode="siit", settings=None, local=False
+    ):
         super().__init__(directory, prefix)
-        self.mappings = mappings
-        node, uplink = self.devices()
-        ports = [rows.uplink_table(uplink), rows.node_table("a", node, 0)]
-        config = rows.appliance_config([rows.CORE], ports, [rows.binding("A", "a")], mode)
+        self.mappings = 0 if local else mappings
+        node, other = self.devices()
+        ports, bindings = [rows.node_table("a", node, 0)], [rows.binding("A", "a")]
+        if local:
+            ports += [rows.uplink_table("net_null0,no-rx=1"), rows.node_table("n", other, 0)]
+            bindings += rows.far_bindings(rows.LOCAL_1K, "n")
+        else:
+            ports.append(rows.uplink_table(other))
+        config = rows.appliance_config([rows.CORE], ports, bindings, mode)
         config["runtime"]["idle"] = idle
         config["limits"] = settings or {}
         self.appliance = weft.Weft(directory, config, prefix=prefix)
@@ -177,8 +185,9 @@ class Weft(Under):
     def start(self, first=ALONE, flows=FLOWS):
         try:
             self.appliance.start(60.0)
-            lines = control.mapping_lines("Z", "S", range(plan.BENCH_BASE, plan.BENCH_BASE + self.mappings))
-            control.load(self.appliance.socket, lines)
+            if self.mappings:
+                numbers = range(plan.BENCH_BASE, plan.BENCH_BASE + self.mappings)
+                control.load(self.appliance.socket, control.mapping_lines("Z", "S", numbers))
             self.connect(flows, first)
         except BaseException:
             self.close()

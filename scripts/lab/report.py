@@ -116,7 +116,7 @@ def table(report):
     lines = [f"\n{'row':<26} {'Mpps':>8} {heads}"]
     lines += [line(row) for row in report["rows"]]
     for row in report["rows"]:
-        for key in ("kept", "yardstick_kept", "updates_per_second", "busy"):
+        for key in ("kept", "yardstick_kept", "updates_per_second", "busy", "refused"):
             if value := row.get(key):
                 text = f"{value['median']:.4g} ({value['min']:.4g}, {value['max']:.4g})"
                 lines.append(f"  {row['name']}: {key.replace('_', ' ')} {text}")

@@ -21,6 +21,7 @@ from .measured import (
     read,
     running,
 )
+from .pair_rows import PairRow
 from .peer_rows import OvsRow, TaygaRow
 from .relay_rows import RELAY_4, RELAY_6, RelayRow
 from .segment_rows import SegmentRow
@@ -271,6 +272,8 @@ ROWS = {
     "handoff-local": WeftRow(LOCAL_1K, YARDSTICK, handoff=True),
     "subnet-16x1k": SegmentRow(routed=False),
     "routed-16x1k": SegmentRow(routed=True),
+    "testpmd-vhost": PairRow(peer=True),
+    "vhost-pair": PairRow(yardstick="testpmd-vhost"),
     "workers-2v1": TwoWorkers(),
     "updates-100k": WeftRow(OUT_1M, "testpmd-5tswap-1m", updates=100_000),
     "updates-1m": WeftRow(OUT_1M, "testpmd-5tswap-1m", updates=1_000_000),

@@ -16,7 +16,7 @@ MACHINE = {
 NAMES = """testpmd-io testpmd-macswap testpmd-5tswap testpmd-5tswap-1m testpmd-5tswap-8m
     testpmd-5tswap-512b floor outbound-siit-1k outbound-siit-64k outbound-siit-1m
     outbound-siit-8m inbound-siit-1k inbound-siit-1m outbound-transparent-1k relay-4to6-1k
-    relay-6to4-1k local-1k handoff-inbound handoff-local routed-16x1k workers-2v1
+    relay-6to4-1k local-1k handoff-inbound handoff-local routed-16x1k vhost-pair workers-2v1
     updates-100k updates-1m ovs-vxlan6-1k tayga-1k""".split()
 
 
