@@ -14,6 +14,10 @@ use weft::time::Time;
 use weft::wire::dhcp::{Kind, MIN_LEN, Message};
 use weft::wire::{Mac, Saddr, Vaddr, Vni, checksum, ethernet, ipv4, ipv6, udp};
 
+#[path = "arp.rs"]
+pub(crate) mod arp;
+#[path = "frame.rs"]
+pub(crate) mod frame;
 #[path = "snmp.rs"]
 pub(crate) mod snmp;
 
@@ -29,6 +33,8 @@ pub(crate) const ALL: &[Target] = &[
     ("dhcp", dhcp),
     ("snmp", snmp::snmp),
     ("igmp", igmp),
+    ("arp", arp::arp),
+    ("frame", frame::frame),
 ];
 
 /// 192.0.2.0/24 is 2001:db8:1::/120, all else lies in 2001:db8:64::/96.
