@@ -213,8 +213,12 @@ pub struct Binding {
     pub name: String,
     /// Name of its vnet.
     pub vnet: String,
-    /// The node's address.
-    pub address: Vaddr,
+    /// The node's address; by DHCP when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<Vaddr>,
+    /// Without `address`: name of the subnet that gives it one from its pool.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subnet: Option<String>,
     /// Prefixes behind the node, for nodes that route.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub prefixes: Vec<Prefix4>,

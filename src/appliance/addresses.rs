@@ -3,6 +3,7 @@
 
 use hashbrown::HashMap;
 
+use crate::config::check::alone;
 use crate::control::plant::PlantError;
 use crate::control::store::Store;
 use crate::mapping::{Mapping, NodeIndex, Target};
@@ -13,10 +14,6 @@ use crate::wire::{Vaddr, Vni};
 
 use super::answer::addresses::Told;
 use super::plant::Plant;
-
-fn alone(address: Vaddr) -> Prefix4 {
-    Prefix4 { address, len: 32 }
-}
 
 impl Plant {
     /// Puts the addresses into the table that a node has now, and takes those
@@ -79,7 +76,7 @@ impl Plant {
         let bound = |node: NodeIndex| {
             let binding = bindings.get(&node)?;
             let vnet = store.vnet(&binding.vnet)?;
-            Some((vnet.vni, binding.address))
+            Some((vnet.vni, binding.address?))
         };
         let given = |binding: &Binding, address| {
             let mut prefixes = binding.prefixes.iter();
@@ -97,7 +94,8 @@ impl Plant {
             let binding = bindings.get(&node);
             // What was made lasting is not lost.
             if let Some(binding) = binding.filter(|binding| !given(binding, address)) {
-                self.lost_address((node, binding.address), address, None);
+                let bound = binding.address.unwrap_or(Vaddr(0));
+                self.lost_address((node, bound), address, None);
             }
         }
     }

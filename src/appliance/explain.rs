@@ -98,6 +98,12 @@ impl Plant {
             )));
         };
         let to = to.into();
+        if node.vaddr == Vaddr(0) {
+            return Err(PlantError::Refused(format!(
+                "node `{}` has no address yet: it gets one by DHCP",
+                request.from
+            )));
+        }
         let packet = made_up::ipv4(node.vaddr, to, request)?;
         let link = ethernet::Header {
             destination: self.next_mac(node, to),

@@ -7,6 +7,7 @@ use hashbrown::HashMap;
 
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::config::check::alone;
 use crate::control::plant::PlantError;
 use crate::control::proto::Event;
 use crate::control::store::Store;
@@ -207,6 +208,11 @@ impl Plant {
         self.publisher.domain().collect();
         self.dirty |= self.path_mtu.expire(self.now());
         self.forget_gone(self.seconds());
+        if self.dhcp.take_moved()
+            && let Err(error) = self.adopt_nodes(store)
+        {
+            log::error!("addresses by DHCP: {error}");
+        }
         if self.dirty || self.generation != self.links_generation() {
             self.publish(store);
         }
@@ -245,6 +251,7 @@ impl Plant {
             resolver: self.resolver,
             fans: self.multicast.fans(),
             native: self.multicast.heard(),
+            leases: self.dhcp.leases(),
         };
         let topology = compile::topology(
             &self.site,
@@ -274,6 +281,11 @@ impl Plant {
     pub(super) fn adopt(&mut self, store: &Store) -> Result<(), PlantError> {
         self.adopt_substrate(store)?;
         self.adopt_relay(store)?;
+        self.adopt_nodes(store)
+    }
+
+    /// Who is here has changed, or where.
+    fn adopt_nodes(&mut self, store: &Store) -> Result<(), PlantError> {
         let names = store.bindings().map(|binding| binding.name.as_str());
         self.numbers.update(names);
         let names = store.outsiders().map(|outsider| outsider.name.as_str());
@@ -369,9 +381,10 @@ impl Plant {
             let (Some(vni), Some(node)) = (vni, self.numbers.get(&binding.name)) else {
                 continue;
             };
-            for address in self.addresses.all_of(node, binding.address) {
-                let own = Prefix4 { address, len: 32 };
-                wanted.insert((vni, own), Target::Local(node));
+            let leased = || self.dhcp.leases().address(&binding.name);
+            let first = binding.address.or_else(leased);
+            for address in first.map_or_else(Vec::new, |own| self.addresses.all_of(node, own)) {
+                wanted.insert((vni, alone(address)), Target::Local(node));
             }
             for prefix in &binding.prefixes {
                 wanted.insert((vni, *prefix), Target::Local(node));

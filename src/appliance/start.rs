@@ -112,6 +112,7 @@ pub fn run(path: &Path, options: Options) -> Result<(), Error> {
     for lcore in eal.workers() {
         eal.wait(*lcore)?;
     }
+    control.plant.save_leases_now();
     // Rings and pools hold packets and ports: they go before the EAL does.
     drop(control);
     if let Some(eal) = Rc::into_inner(eal)
@@ -370,6 +371,7 @@ fn load_state(
         store
             .push_all(plant)
             .map_err(|error| failed(error.to_string()))?;
+        plant.keep_leases(journal, &store);
     }
     Ok(store)
 }

@@ -10,7 +10,8 @@ use crate::control::proto::{Access, LeaseList};
 /// Addresses that nodes have by DHCP.
 #[derive(Debug, Subcommand)]
 pub(super) enum Lease {
-    /// List them: what was granted since the appliance started.
+    /// List them: what was granted since the appliance started, and leases of
+    /// pools that were kept over its restart.
     #[command(after_help = "Method: lease.list")]
     List {
         /// Only those of this vnet.

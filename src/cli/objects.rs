@@ -246,9 +246,12 @@ pub(super) struct BindingAdd {
     /// Name of its vnet.
     #[arg(long)]
     vnet: String,
-    /// The node's address.
+    /// The node's address; by DHCP when absent.
     #[arg(long)]
-    address: Vaddr,
+    address: Option<Vaddr>,
+    /// Without an address: name of the subnet that gives it one from its pool.
+    #[arg(long, value_name = "NAME")]
+    subnet: Option<String>,
     /// Name of the port it is behind.
     #[arg(long)]
     port: String,
@@ -288,6 +291,7 @@ impl Binding {
                     name: add.name,
                     vnet: add.vnet,
                     address: add.address,
+                    subnet: add.subnet,
                     prefixes: add.prefixes,
                     port: add.port,
                     vlan: add.vlan,
@@ -341,7 +345,7 @@ impl Row for model::Binding {
 }
 
 /// The address of a binding, and those that its node took by itself.
-fn address_of(bound: Vaddr, found: &[LearnedAddress]) -> String {
+fn address_of(bound: Option<Vaddr>, found: &[LearnedAddress]) -> String {
     let told = found.iter().map(|learned| {
         let how = match (learned.instead, learned.watched) {
             (true, _) => "now",
@@ -350,5 +354,5 @@ fn address_of(bound: Vaddr, found: &[LearnedAddress]) -> String {
         };
         format!(" ({how} {})", learned.address)
     });
-    std::iter::once(bound.to_string()).chain(told).collect()
+    std::iter::once(or_empty(bound)).chain(told).collect()
 }

@@ -42,6 +42,7 @@ use hashbrown::HashMap;
 use super::plant::{Plant, PlantError};
 use super::proto::{Applied, Change, Error, Kind};
 use crate::config::Config;
+use crate::config::check::alone;
 use crate::model::{
     Binding, Host, Member, Neighbor, Origin, Outsider, Port, Relay, Route, Router, Subnet, Vnet,
     Vroute,
@@ -479,12 +480,11 @@ impl Store {
     /// table.
     pub fn table_entries(&self) -> (usize, usize) {
         let (mut addresses, mut prefixes) = self.mappings.by_length();
-        let own = |binding: &Binding| Prefix4 {
-            address: binding.address,
-            len: 32,
-        };
+        // A node without address may get one at any time.
+        addresses += self.bindings().filter(|one| one.address.is_none()).count();
         let nodes = self.bindings().flat_map(|binding| {
-            let places = std::iter::once(own(binding)).chain(binding.prefixes.iter().copied());
+            let own = binding.address.map(alone);
+            let places = own.into_iter().chain(binding.prefixes.iter().copied());
             places.map(|prefix| (binding.vnet.as_str(), prefix))
         });
         let outsiders = self

@@ -195,6 +195,7 @@ fn find_among(nodes: &HashMap<(u16, Mac), NodeIndex>, vlan: u16, source: Mac) ->
 pub struct NodeRecord {
     pub name: String,
     pub vni: Vni,
+    /// 0.0.0.0 while it has none.
     pub vaddr: Vaddr,
     pub vnet: u32,
     pub port: u16,
@@ -224,7 +225,8 @@ impl NodeRecord {
     /// Whether the node may send from, and gets what is sent to, an address.
     #[inline]
     pub fn owns(&self, address: Vaddr) -> bool {
-        self.vaddr == address || self.prefixes.iter().any(|p| p.contains(address))
+        let own = self.vaddr == address || self.prefixes.iter().any(|p| p.contains(address));
+        own && address.0 != 0
     }
 
     /// Whether an address of its is one that it routes to, and not its own.

@@ -35,7 +35,8 @@ pub struct SubnetDhcp {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 68, max = 15972))]
     pub mtu: Option<u16>,
-    /// Addresses for nodes whose binding names none.
+    /// Addresses that this host gives to nodes whose bindings have none, up to
+    /// 65536. Hosts that share the subnet have pools apart from each other.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pool: Option<Range4>,
     /// Routes beside that to the gateway, up to 32.

@@ -167,6 +167,11 @@ const EFFECTS: &[(&str, &str, &[&str])] = &[
     ),
     ("binding", "src/appliance/compile/slots.rs", &["one.slot"]),
     (
+        "binding",
+        "src/appliance/compile/segments.rs",
+        &["binding.subnet"],
+    ),
+    (
         "host",
         "src/appliance/compile/hosts.rs",
         &["host.name", "host.locator"],
@@ -281,7 +286,11 @@ const EFFECTS: &[(&str, &str, &[&str])] = &[
         &["member.expires"],
     ),
     ("vnet", "src/appliance/answer/dhcp.rs", &["vnet.dhcp"]),
-    ("subnet.dhcp", "src/config/check/pending.rs", &["dhcp.pool"]),
+    (
+        "subnet.dhcp",
+        "src/appliance/answer/dhcp/pool.rs",
+        &["dhcp.pool"],
+    ),
     (
         "subnet.dhcp",
         "src/appliance/answer/dhcp.rs",

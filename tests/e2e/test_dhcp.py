@@ -1,5 +1,5 @@
 """DHCP by the host: frames that scapy makes with the exact answers, and the
-clients that machines run."""
+clients that machines run, with the addresses of their bindings and of pools."""
 
 import os
 import shutil
@@ -216,11 +216,8 @@ CONFIG = """
 """
 
 
-class Clients(Case):
-    """Machines get, renew and give back their addresses, and then talk."""
-
-    how = Plan(nodes="af_packet")
-    make = Served
+class Machines(Case):
+    """What runs clients."""
 
     def script(self, name, text):
         path = os.path.join(self.world.directory, name)
@@ -234,8 +231,9 @@ class Clients(Case):
         with open(path, encoding="utf-8") as file:
             return dict(line.rstrip("\n").split("=", 1) for line in file if "=" in line)
 
-    def lease(self, node):
-        found = [one for one in self.r.jsons("lease", "list", "--vnet", "Z") if one["node"] == node]
+    def lease(self, node, host=None):
+        leases = (host or self.r).jsons("lease", "list", "--vnet", "Z")
+        found = [one for one in leases if one["node"] == node]
         return found[0] if found else None
 
     def start(self, short, *command):
@@ -252,13 +250,24 @@ class Clients(Case):
 
         return net.eventually(lambda: text in shown(), 10.0), shown()
 
-    def test_udhcpc(self):
+    def udhcpc(self, short, *options):
+        """A client that stays, and where it tells what it was given."""
         self.assertTrue(shutil.which("busybox"), "busybox is not installed: scripts/setup")
-        script, told = self.script("udhcpc", UDHCPC)
-        self.net.ip("c", "-4", "addr", "flush", "dev", "weft-c")
+        script, told = self.script(f"udhcpc-{short}", UDHCPC)
+        self.net.ip(short, "-4", "addr", "flush", "dev", f"weft-{short}")
+        command = ["busybox", "udhcpc", "-f", "-i", f"weft-{short}", "-s", script, "-t5", "-T1"]
+        return self.start(short, *command, *options), told
+
+
+class Clients(Machines):
+    """Machines get, renew and give back their addresses, and then talk."""
+
+    how = Plan(nodes="af_packet")
+    make = Served
+
+    def test_udhcpc(self):
         options = [f"-O{name}" for name in ("mtu", "search", "ntpsrv")]
-        command = ["busybox", "udhcpc", "-f", "-i", "weft-c", "-s", script, "-t5", "-T1"]
-        client = self.start("c", *command, "-x", "hostname:beta", *options)
+        client, told = self.udhcpc("c", "-x", "hostname:beta", *options)
         ready, shown = self.has("c", "10.0.0.5/24")
         self.assertTrue(ready, f"{shown}\n{self.world.drops()}")
         given = self.variables(f"{told}.bound")
@@ -307,3 +316,82 @@ class Clients(Case):
         self.assertTrue(gone, str(self.world.drops()))
         # Other tests talk from there.
         self.net.address("a", "weft-a", "10.0.0.2/24")
+
+
+# Of one subnet each host gives away a part, which lies behind it as a whole.
+POOLS = {"R": ("10.0.0.128", 29), "S": ("10.0.0.136", 29)}
+
+
+class Pooled(Served):
+    """C and G have no addresses of their own."""
+
+    def config(self, host):
+        config = super().config(host)
+        other = "S" if host == "R" else "R"
+        first, length = POOLS[host]
+        last = first[: first.rindex(".") + 1] + str(int(first.rsplit(".", 1)[1]) + 7)
+        dhcp = {**SUBNET["dhcp"], "pool": f"{first}-{last}"}
+        config["subnet"] = [{**SUBNET, "dhcp": dhcp}]
+        for binding in config["binding"]:
+            if binding["name"] in ("C", "G"):
+                del binding["address"]
+                binding["subnet"] = "web"
+        known = [one for one in config["mapping"] if one["address"] == "10.0.0.2"]
+        there, length = POOLS[other]
+        known.append({"vnet": "Z", "address": f"{there}/{length}", "host": other})
+        config["mapping"] = known
+        config["state"] = {"journal": os.path.join(self.directory, f"journal-{host}")}
+        return config
+
+    def warm(self):
+        """Nobody has an address yet but A."""
+
+
+class Pools(Machines):
+    """Nodes of two hosts, and what they have of the subnet's pools."""
+
+    how = Plan(nodes="af_packet")
+    make = Pooled
+
+    def shown(self, short, host, node):
+        ready, shown = self.has(short, "10.0.0.1")
+        self.assertTrue(ready, f"{shown}\n{self.world.drops()}")
+        address = self.lease(node, host)["address"]
+        self.assertIn(f"{address}/24", shown)
+        return address
+
+    def test_addresses_of_two_hosts(self):
+        self.net.ip("c", "-4", "addr", "flush", "dev", "weft-c")
+        # What it takes by itself is not its own.
+        self.net.address("c", "weft-c", "10.0.0.130/24")
+        self.assert_no_ping("c", "10.0.0.2")
+        client, _ = self.udhcpc("c", "-R")
+        self.udhcpc("g")
+        mine, its = self.shown("c", self.r, "C"), self.shown("g", self.s, "G")
+        self.assertIn(int(mine.rsplit(".", 1)[1]), range(128, 136))
+        self.assertIn(int(its.rsplit(".", 1)[1]), range(136, 144))
+        self.assert_ping("c", its)
+        self.assert_ping("g", mine)
+        self.assert_ping("a", its)
+        # It stays when the host is restarted, and the client does nothing.
+        self.r.kill()
+        self.r.start()
+        held = net.eventually(lambda: self.lease("C") is not None, 5.0)
+        self.assertTrue(held)
+        self.assertEqual(self.lease("C")["address"], mine)
+        answered = net.eventually(lambda: self.net.ping("c", its, 1)[0] == 1, 10.0)
+        self.assertTrue(answered, str(self.world.drops()))
+        self.assert_ping("g", mine)
+        # And goes when it is given back, whatever the machine still says.
+        client.send_signal(12)
+        gone = net.eventually(lambda: self.lease("C") is None, 5.0)
+        self.assertTrue(gone, str(self.world.drops()))
+        self.net.ip("c", "addr", "replace", f"{mine}/24", "dev", "weft-c")
+        before = self.refused()
+        self.assert_no_ping("c", "10.0.0.2")
+        self.assertGreater(self.refused(), before)
+
+    def refused(self):
+        """Frames of nodes with addresses that are not theirs."""
+        counters = self.r.counters()
+        return counters["drop_spoofed_source"] + counters["arp_spoofed_address"]

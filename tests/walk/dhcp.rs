@@ -189,3 +189,47 @@ fn neither_arp_nor_another_nodes_flood_costs_a_node_its_address() {
     assert_eq!(of(Punt::Dhcp { node: NODE_A }), 1);
     assert_eq!(r.dropped(Drop::PuntLimited), 336);
 }
+
+/// A node that has no address yet has none, not 0.0.0.0: whatever is behind it.
+#[test]
+fn who_has_no_address_sends_nothing_but_questions() {
+    for behind in [&[][..], &["0.0.0.0/0"]] {
+        let mut setup = setup_r();
+        let node = &mut setup.topology.nodes[NODE_A.index()];
+        node.vaddr = NOBODY_YET;
+        node.prefixes = behind.iter().map(|text| text.parse().unwrap()).collect();
+        let mut r = setup.start();
+        let to_g = |src| {
+            ethernet(
+                virtual_mac(Z, G),
+                MAC_A,
+                None,
+                0x0800,
+                &udp(src, G, (7, 7), b"x").bytes(),
+            )
+        };
+        for _ in 0..40 {
+            r.send(PORT_A, &to_g(NOBODY_YET));
+        }
+        r.settle();
+        assert_eq!(r.drops(), [(Drop::SpoofedSource, 40)], "{behind:?}");
+        let own = r.carry(PORT_A, &to_g(A)).len();
+        assert_eq!(own, behind.len(), "{behind:?}");
+        r.carry(
+            PORT_A,
+            &from(
+                Mac::BROADCAST,
+                &udp(NOBODY_YET, EVERYBODY, (68, 67), &[0; 300]),
+            ),
+        );
+        r.carry(
+            PORT_A,
+            &ethernet(Mac::BROADCAST, MAC_A, None, 0x0806, &[0; 28]),
+        );
+        let punted: Vec<_> = r.punted().iter().map(|punted| punted.what).collect();
+        assert_eq!(
+            punted,
+            [Punt::Dhcp { node: NODE_A }, Punt::Arp { node: NODE_A }]
+        );
+    }
+}

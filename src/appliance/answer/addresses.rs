@@ -99,7 +99,7 @@ impl Plant {
         store: &Store,
         replies: &mut Replies,
     ) {
-        let Some((binding, rule, _)) = self.ruled(node, store) else {
+        let Some(((binding, _), rule, _)) = self.ruled(node, store) else {
             return;
         };
         let claim = self.topology().node(node).and_then(|record| {
@@ -129,8 +129,13 @@ impl Plant {
         self.address_seen(node, seen, store, replies);
     }
 
-    /// What is said of a node: its binding, its vnet's rule, and the vnet.
-    fn ruled<'s>(&self, node: NodeIndex, store: &'s Store) -> Option<(&'s Binding, Rule, Vni)> {
+    /// What is said of a node: its binding with its address, its vnet's rule,
+    /// and the vnet. Who gets its address by DHCP takes none by itself.
+    fn ruled<'s>(
+        &self,
+        node: NodeIndex,
+        store: &'s Store,
+    ) -> Option<((&'s Binding, Vaddr), Rule, Vni)> {
         let record = self.topology().node(node)?;
         let binding = store.binding(&record.name)?;
         let vnet = store.vnet(&binding.vnet)?;
@@ -139,7 +144,7 @@ impl Plant {
             learn_as: vnet.learn_as,
             seconds: vnet.learn_seconds,
         };
-        Some((binding, rule, vnet.vni))
+        Some(((binding, binding.address?), rule, vnet.vni))
     }
 
     /// Decides over an address; true if the node has it now.
@@ -150,10 +155,10 @@ impl Plant {
         store: &Store,
         replies: &mut Replies,
     ) -> bool {
-        let Some((binding, rule, vni)) = self.ruled(node, store) else {
+        let Some(((binding, bound), rule, vni)) = self.ruled(node, store) else {
             return false;
         };
-        let (bound, now) = (binding.address, self.now());
+        let now = self.now();
         let whose = Whose {
             node,
             vni,
@@ -246,7 +251,7 @@ impl Plant {
                 log::error!("{}: {error}", ended.bound);
             }
             let given = self.ruled(ended.node, store);
-            let given = given.and_then(|(binding, ..)| binding.mac);
+            let given = given.and_then(|((binding, _), ..)| binding.mac);
             let instead = self.addresses.of(ended.node).and_then(Node::instead);
             if let Some(instead) = instead {
                 self.follow_card(ended.node, (instead.address, instead.mac), given);

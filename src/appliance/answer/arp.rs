@@ -162,6 +162,9 @@ impl Plant {
         let Some(record) = self.topology().node(node) else {
             return;
         };
+        if record.vaddr == Vaddr(0) {
+            return;
+        }
         let segment = &record.segment;
         let subnet = [segment.prefix];
         let vnet = self.topology().vnet(record.vnet);
@@ -201,12 +204,18 @@ impl Plant {
         let Some(record) = self.topology().node(node) else {
             return;
         };
+        // Of one that has just got its address workers do not know it yet.
+        let address = match record.vaddr {
+            Vaddr(0) => self.dhcp.leases().address(&record.name),
+            own => Some(own),
+        };
+        let address = address.unwrap_or(Vaddr(0));
         let event = Event::Node {
             node: record.name.clone(),
             vnet: store
                 .vnet_of(record.vni)
                 .map_or_else(String::new, |vnet| vnet.name.clone()),
-            address: record.vaddr,
+            address,
             mac,
             port: self
                 .topology()
@@ -214,7 +223,7 @@ impl Plant {
                 .map_or_else(String::new, |port| port.name.clone()),
             seen,
         };
-        let (vni, address) = (record.vni, record.vaddr);
+        let vni = record.vni;
         let given = store.binding(&record.name).and_then(|binding| binding.mac);
         let news = given.is_none() && self.learn(node, mac);
         let now = self.now();

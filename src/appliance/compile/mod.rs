@@ -22,6 +22,7 @@ use crate::datapath::watch::Filter;
 use crate::mapping::{HostIndex, NodeIndex, SideIndex};
 use crate::model;
 use crate::node::addresses::Addresses;
+use crate::node::dhcp::Leases;
 use crate::substrate::Substrate;
 use crate::time::Time;
 use crate::wire::{Layout, Locator, Mac, Saddr};
@@ -30,6 +31,7 @@ use super::relay::RelayLinks;
 use super::routing::Routing;
 
 pub use numbers::{Index, Numbers};
+pub(in crate::appliance) use segments::subnet_of;
 pub use slots::Slots;
 
 /// What does not change while the appliance runs, but for ports that come and go.
@@ -79,6 +81,8 @@ pub(in crate::appliance) struct Live<'a> {
     /// The groups of the substrate that nodes have joined, where it carries
     /// groups.
     pub native: Option<Arc<HashSet<Saddr>>>,
+    /// Addresses of nodes whose bindings have none.
+    pub leases: &'a Leases,
 }
 
 /// Everything the workers read beside the mapping table.

@@ -90,11 +90,13 @@ pub(super) fn add_node(
     let found = live.addresses.of(index);
     let watched = found.map_or_else(Vec::new, Node::unused);
     topology.learning |= mac.is_none() || !watched.is_empty();
+    let leased = || live.leases.address(&binding.name);
+    let address = binding.address.or_else(leased).unwrap_or(Vaddr(0));
     if let Some(place) = topology.nodes.get_mut(index.index()) {
         *place = NodeRecord {
             name: binding.name.clone(),
             vni,
-            vaddr: found.map_or(binding.address, Node::own),
+            vaddr: found.map_or(address, Node::own),
             vnet,
             port: port as u16,
             vlan,

@@ -1,14 +1,17 @@
-//! What nodes of a subnet are told by DHCP.
+//! What nodes of a subnet are told by DHCP, and who gets an address by it.
 
-use super::segment::{alone, on_link};
+use super::segment::{EVERYTHING, alone, on_link, placed};
 use super::tenant::{unusable, usable_prefix};
 use super::{At, Findings, GROWTH, MIN_MTU_4, Objects, in_range};
-use crate::model::{Dhcp, Subnet, SubnetDhcp};
+use crate::config::Problem;
+use crate::model::{Binding, Dhcp, Range4, Subnet, SubnetDhcp, Vnet};
 use crate::wire::Vaddr;
 
 /// Servers, or domains, of a list: an answer has to hold them.
 const MOST: usize = 16;
 const MOST_ROUTES: usize = 32;
+/// Addresses of a pool: all of them are looked at when it is nearly empty.
+const MOST_LEASES: u32 = 1 << 16;
 
 /// The address that answers where there is no gateway.
 pub fn dhcp_server(subnet: &Subnet) -> Option<Vaddr> {
@@ -63,19 +66,106 @@ pub(super) fn dhcp(at: At<'_>, subnet: &Subnet, objects: &impl Objects, out: &mu
             );
         }
     }
-    if let Some(pool) = dhcp.pool {
-        for end in [pool.first, pool.last] {
-            if !subnet.prefix.contains(end) {
-                let message = format!("{end} lies outside subnet `{}`", subnet.name);
-                out.problem(key("pool"), format!("{message}, {}", subnet.prefix));
-                break;
-            }
-        }
+    if let Some(one) = dhcp.pool {
+        pool(|| key("pool"), one, subnet, out);
     }
     lists(key, dhcp, out);
     for (i, route) in dhcp.routes.iter().enumerate() {
         usable_prefix(|| key(&format!("routes[{i}].prefix")), route.prefix, out);
         on_link(|| key(&format!("routes[{i}].via")), route.via, subnet, out);
+    }
+}
+
+fn pool(path: impl Fn() -> String, pool: Range4, subnet: &Subnet, out: &mut Findings) {
+    let ends = [pool.first, pool.last];
+    if let Some(end) = ends.iter().find(|end| !subnet.prefix.contains(**end)) {
+        let message = format!("{end} lies outside subnet `{}`", subnet.name);
+        out.problem(path(), format!("{message}, {}", subnet.prefix));
+    } else if pool.last.0 - pool.first.0 >= MOST_LEASES {
+        let count = u64::from(pool.last.0 - pool.first.0) + 1;
+        out.problem(
+            path(),
+            format!("{count} addresses are more than {MOST_LEASES}"),
+        );
+    }
+}
+
+/// Hosts answer with what subnets say: without any there is nothing to say.
+pub fn answered(at: At<'_>, vnet: &Vnet, objects: &impl Objects, out: &mut Findings) {
+    let mut subnets = objects.subnets_over(&vnet.name, EVERYTHING);
+    if vnet.dhcp == Dhcp::Host && subnets.next().is_none() {
+        out.hinted(
+            at.key("dhcp"),
+            format!(
+                "vnet `{}` has no subnet, so no node gets an answer",
+                vnet.name
+            ),
+            "give it a `[[subnet]]` with a `gateway`, or leave the key out",
+        );
+    }
+}
+
+/// A node has an address where its vnet has room for it, or gets one by DHCP.
+pub fn addressed(
+    at: At<'_>,
+    binding: &Binding,
+    vnet: &Vnet,
+    objects: &impl Objects,
+    out: &mut Findings,
+) {
+    let Some(address) = binding.address else {
+        return from_pool(at, binding, vnet, objects, out);
+    };
+    placed(|| at.key("address"), vnet, address, objects, out);
+    if binding.subnet.is_some() {
+        out.hinted(
+            at.key("subnet"),
+            format!("which subnet it is in says its address, {address}"),
+            "leave `subnet` out, or `address` for one from the subnet's pool",
+        );
+    }
+}
+
+fn from_pool(
+    at: At<'_>,
+    binding: &Binding,
+    vnet: &Vnet,
+    objects: &impl Objects,
+    out: &mut Findings,
+) {
+    if vnet.dhcp != Dhcp::Host {
+        return out.hinted(
+            at.key("address"),
+            format!(
+                "it has none, and no host answers DHCP in vnet `{}`",
+                vnet.name
+            ),
+            "give the node an `address`, or set `dhcp = \"host\"` at the vnet",
+        );
+    }
+    let Some(name) = &binding.subnet else {
+        return out.hinted(
+            at.key("address"),
+            "it has none, and no subnet that would give it one",
+            "name one with a pool in `subnet`, or give the node an `address`",
+        );
+    };
+    match objects.subnet(name) {
+        Some(subnet) if subnet.vnet != vnet.name => out.problem(
+            at.key("subnet"),
+            format!("subnet `{name}` is of vnet `{}`", subnet.vnet),
+        ),
+        Some(subnet) if subnet.dhcp.as_ref().is_none_or(|dhcp| dhcp.pool.is_none()) => out.hinted(
+            at.key("subnet"),
+            format!("subnet `{name}` has no pool"),
+            "give it a `pool` in `[subnet.dhcp]`, or the node an `address`",
+        ),
+        Some(_) => {}
+        None => {
+            let problem = Problem::new(at.key("subnet"), format!("no subnet is called `{name}`"));
+            out.problems
+                .push(problem.known(name, objects.subnet_names()));
+        }
     }
 }
 

@@ -35,7 +35,7 @@ use crate::model::{Binding, Host, Port, Router, Subnet, Vnet};
 use crate::wire::address::Prefix4;
 use crate::wire::{Layout, Locator, Prefix6, Vaddr, ipv4};
 
-pub use dhcp::dhcp_server;
+pub use dhcp::{addressed, answered, dhcp_server};
 pub use eam::{EamFault, eam, eam_fault};
 pub use member::member;
 pub use outsider::outsider;

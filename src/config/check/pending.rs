@@ -4,14 +4,11 @@
 
 use super::{At, Findings};
 use crate::config::Config;
-use crate::model::{Dhcp, Subnet, Vnet};
+use crate::model::{Dhcp, Vnet};
 
 pub(super) fn check(config: &Config, out: &mut Findings) {
     for (nth, one) in config.vnet.iter().enumerate() {
         vnet(At::nth("vnet", nth), one, out);
-    }
-    for (nth, one) in config.subnet.iter().enumerate() {
-        subnet(At::nth("subnet", nth), one, out);
     }
 }
 
@@ -23,12 +20,6 @@ pub fn vnet(at: At<'_>, vnet: &Vnet, out: &mut Findings) {
         ("dhcp_server", vnet.dhcp_server.is_some()),
     ];
     refuse(at, &keys, out);
-}
-
-/// One subnet.
-pub fn subnet(at: At<'_>, subnet: &Subnet, out: &mut Findings) {
-    let pool = subnet.dhcp.as_ref().and_then(|dhcp| dhcp.pool);
-    refuse(at, &[("dhcp.pool", pool.is_some())], out);
 }
 
 /// The first key of an object that says something: others belong to it.

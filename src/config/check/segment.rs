@@ -20,7 +20,7 @@ const MAX_INTERFACES: usize = 64;
 /// Subnets named in a hint.
 const SHOWN: usize = 5;
 
-const EVERYTHING: Prefix4 = Prefix4 {
+pub(super) const EVERYTHING: Prefix4 = Prefix4 {
     address: Vaddr(0),
     len: 0,
 };

@@ -2,9 +2,10 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::dhcp::{addressed, answered};
 use super::outsider::Holders;
 use super::policy::policy;
-use super::segment::placed;
+use super::segment::alone;
 use super::{
     At, Findings, GROWTH, Index, MAX_REVISION, MIN_MTU_4, Objects, Once, names, port::role,
     port::vlan_id,
@@ -68,6 +69,7 @@ pub fn vnet(at: At<'_>, vnet: &Vnet, objects: &impl Objects, out: &mut Findings)
         out.hinted(at.key("vni"), message, format!("1 to {most:#x}"));
     }
     policy(at, vnet, out);
+    answered(at, vnet, objects, out);
     let mut seen = HashSet::new();
     for (i, prefix) in vnet.prefixes.iter().enumerate() {
         let path = || at.key(&format!("prefixes[{i}]"));
@@ -107,10 +109,6 @@ fn bindings<'a>(
     for (nth, one) in config.binding.iter().enumerate() {
         let at = At::nth("binding", nth);
         binding(at, one, index, out);
-        let address = Prefix4 {
-            address: one.address,
-            len: 32,
-        };
         let mut claim = |path: String, prefix: Prefix4| {
             let first = *bound.entry((one.vnet.as_str(), prefix)).or_insert(nth);
             if first != nth {
@@ -120,7 +118,9 @@ fn bindings<'a>(
                 out.problem(path, message);
             }
         };
-        claim(at.key("address"), address);
+        if let Some(address) = one.address {
+            claim(at.key("address"), alone(address));
+        }
         for (i, prefix) in one.prefixes.iter().enumerate() {
             claim(at.key(&format!("prefixes[{i}]")), *prefix);
         }
@@ -192,12 +192,12 @@ pub fn binding(at: At<'_>, binding: &Binding, objects: &impl Objects, out: &mut 
             format!("{mac} is not the address of one device"),
         );
     }
-    let own = Prefix4 {
-        address: binding.address,
-        len: 32,
-    };
-    usable_prefix(|| at.key("address"), own, out);
-    let mut seen = HashSet::from([own]);
+    let own = binding.address.map(alone);
+    if let Some(own) = own {
+        usable_prefix(|| at.key("address"), own, out);
+    }
+    let mut seen = HashSet::new();
+    seen.extend(own);
     for (i, prefix) in binding.prefixes.iter().enumerate() {
         let path = || at.key(&format!("prefixes[{i}]"));
         usable_prefix(path, *prefix, out);
@@ -212,9 +212,11 @@ pub fn binding(at: At<'_>, binding: &Binding, objects: &impl Objects, out: &mut 
         return;
     };
     let before = out.problems.len();
-    inside(|| at.key("address"), vnet, own, out);
+    if let Some(own) = own {
+        inside(|| at.key("address"), vnet, own, out);
+    }
     if out.problems.len() == before {
-        placed(|| at.key("address"), vnet, binding.address, objects, out);
+        addressed(at, binding, vnet, objects, out);
     }
     for (i, prefix) in binding.prefixes.iter().enumerate() {
         inside(|| at.key(&format!("prefixes[{i}]")), vnet, *prefix, out);

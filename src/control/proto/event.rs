@@ -66,6 +66,8 @@ pub enum LeaseChange {
     Declined,
     Released,
     Expired,
+    /// The subnet's pool has no free address for the node.
+    Exhausted,
 }
 
 /// An event. `topic` names the variant.

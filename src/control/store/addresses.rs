@@ -23,7 +23,7 @@ impl Store {
     pub fn fits(&self, binding: &Binding, address: Vaddr) -> Result<(), Unfit> {
         let vnet = binding.vnet.as_str();
         let candidate = Binding {
-            address,
+            address: Some(address),
             prefixes: Vec::new(),
             ..binding.clone()
         };
@@ -31,7 +31,10 @@ impl Store {
         check::binding(At::only("binding"), &candidate, self, &mut findings);
         first(findings, "binding").map_err(|_| Unfit::Outside)?;
         let subnet = |address| self.subnet_at(vnet, address).map(|subnet| &subnet.name);
-        if subnet(address) != subnet(binding.address) {
+        if !binding
+            .address
+            .is_some_and(|own| subnet(address) == subnet(own))
+        {
             return Err(Unfit::Outside);
         }
         let own = alone(address);

@@ -138,6 +138,9 @@ impl Store {
         each(self, &self.outsiders)?;
         each(self, &self.vroutes)?;
         each(self, &self.members)?;
+        self.vnets
+            .keys()
+            .try_for_each(|vnet| self.check_answered(vnet))?;
         self.check_eams()?;
         // There may be millions, and mostly nothing has happened to them.
         match tx.objects.iter().any(|undo| self.unsettles_mappings(undo)) {

@@ -34,10 +34,6 @@ pub fn supported(change: &Change<'_>) -> Result<(), Error> {
             pending::vnet(At::only("vnet"), &set.vnet, &mut out);
             "vnet"
         }
-        Change::SubnetSet(set) => {
-            pending::subnet(At::only("subnet"), &set.subnet, &mut out);
-            "subnet"
-        }
         _ => return Ok(()),
     };
     first(out, object).map_err(|error| error.within(object))

@@ -97,7 +97,7 @@ impl Store {
     /// The binding or mapping that has exactly this prefix.
     fn holder(&self, vnet: &str, prefix: Prefix4) -> Option<String> {
         let behind = |b: &&crate::model::Binding| {
-            let own = prefix.len == 32 && b.address == prefix.address;
+            let own = prefix.len == 32 && b.address == Some(prefix.address);
             b.vnet == vnet && (own || b.prefixes.contains(&prefix))
         };
         if let Some(binding) = self.bindings().find(behind) {

@@ -5,7 +5,7 @@ use super::check_relay::first;
 use super::objects::{Entry, Objects};
 use super::stage::Object;
 use super::{Indices, ObjectUndo, Store, mappings};
-use crate::config::check::{self, At, Findings};
+use crate::config::check::{self, At, Findings, alone};
 use crate::control::proto::{Error, ErrorCode, Kind};
 use crate::model::{Binding, Role, Vnet};
 use crate::wire::address::Prefix4;
@@ -142,7 +142,7 @@ impl VnetChange for Vnet {
         let fits = |address: Vaddr| self.prefixes.iter().any(|range| range.contains(address));
         let left_out = store
             .bindings()
-            .filter(|b| b.vnet == self.name && !fits(b.address));
+            .filter(|b| b.vnet == self.name && !b.address.is_none_or(fits));
         if let Some(names) = some_of(left_out.map(|b| b.name.as_str())) {
             return Err(in_use(format!("bindings {names} would be outside")).field("prefixes"));
         }
@@ -200,16 +200,8 @@ impl Object for Binding {
     fn check(&self, store: &Store) -> Result<(), Error> {
         name(&self.name)?;
         let vnet = store.vnet(&self.vnet).ok_or_else(|| no_vnet(&self.vnet))?;
-        let host = Prefix4 {
-            address: self.address,
-            len: 32,
-        };
-        mapping(&vnet.name, &vnet.prefixes, host)?;
-        if self.address.0 == 0 || self.address.0 == u32::MAX {
-            return Err(invalid(
-                "address",
-                format!("{} is not a node's address", self.address),
-            ));
+        if let Some(address) = self.address {
+            self.check_address(address, vnet, store)?;
         }
         store.check_port(&self.port, Role::Node)?;
         if let Some(vlan) = self.vlan.filter(|vlan| !(1..=4094).contains(vlan)) {
@@ -221,30 +213,16 @@ impl Object for Binding {
         if let Some(mac) = self.mac.filter(|mac| !mac.is_unicast()) {
             return Err(invalid("mac", format!("{mac} is not a unicast address")));
         }
-        let place = (self.vnet.clone(), self.address.0);
-        if let Some(other) = store.indices.address.get(&place)
-            && *other != self.name
-        {
-            return Err(invalid(
-                "address",
-                format!(
-                    "{} in vnet {} is that of binding {other}",
-                    self.address, self.vnet
-                ),
-            ));
-        }
         let mut findings = Findings::default();
-        let path = || "binding.address".to_owned();
-        check::placed(path, vnet, self.address, store, &mut findings);
+        check::addressed(At::only("binding"), self, vnet, store, &mut findings);
         first(findings, "binding")?;
-        store.not_a_routers("address", &self.vnet, host)?;
         for (i, prefix) in self.prefixes.iter().enumerate() {
             store.not_a_routers(&format!("prefixes[{i}]"), &self.vnet, *prefix)?;
         }
         self.check_wire(store)?;
         self.check_slots(store)?;
         self.check_prefixes(store)?;
-        self.check_outsiders(host, store)
+        self.check_outsiders(store)
     }
 
     fn check_unused(&self, store: &Store) -> Result<(), Error> {
@@ -259,10 +237,10 @@ impl Object for Binding {
 
     fn link(indices: &mut Indices, entry: &mut Entry<Binding>) {
         let binding = &entry.object;
-        indices.address.insert(
-            (binding.vnet.clone(), binding.address.0),
-            binding.name.clone(),
-        );
+        if let Some(address) = binding.address {
+            let place = (binding.vnet.clone(), address.0);
+            indices.address.insert(place, binding.name.clone());
+        }
         let wire = indices
             .wire
             .entry((binding.port.clone(), binding.vlan))
@@ -276,9 +254,11 @@ impl Object for Binding {
 
     fn unlink(indices: &mut Indices, entry: &Entry<Binding>) {
         let binding = &entry.object;
-        let place = (binding.vnet.clone(), binding.address.0);
-        if indices.address.get(&place) == Some(&binding.name) {
-            indices.address.remove(&place);
+        if let Some(address) = binding.address {
+            let place = (binding.vnet.clone(), address.0);
+            if indices.address.get(&place) == Some(&binding.name) {
+                indices.address.remove(&place);
+            }
         }
         if let Some(wire) = indices.wire.get_mut(&(binding.port.clone(), binding.vlan)) {
             wire.retain(|name| *name != binding.name);
@@ -293,13 +273,34 @@ impl Object for Binding {
 }
 
 trait BindingParts {
+    fn check_address(&self, address: Vaddr, vnet: &Vnet, store: &Store) -> Result<(), Error>;
     fn check_wire(&self, store: &Store) -> Result<(), Error>;
     fn check_slots(&self, store: &Store) -> Result<(), Error>;
     fn check_prefixes(&self, store: &Store) -> Result<(), Error>;
-    fn check_outsiders(&self, own: Prefix4, store: &Store) -> Result<(), Error>;
+    fn check_outsiders(&self, store: &Store) -> Result<(), Error>;
 }
 
 impl BindingParts for Binding {
+    /// It is one that a node can have, and nobody else has it.
+    fn check_address(&self, address: Vaddr, vnet: &Vnet, store: &Store) -> Result<(), Error> {
+        mapping(&vnet.name, &vnet.prefixes, alone(address))?;
+        if address.0 == 0 || address.0 == u32::MAX {
+            return Err(invalid(
+                "address",
+                format!("{address} is not a node's address"),
+            ));
+        }
+        let place = (self.vnet.clone(), address.0);
+        if let Some(other) = store.indices.address.get(&place)
+            && *other != self.name
+        {
+            let message = format!("{address} in vnet {} is that of binding {other}", self.vnet);
+            return Err(invalid("address", message));
+        }
+        store.not_a_routers("address", &self.vnet, alone(address))?;
+        store.not_an_outsiders(&self.vnet, alone(address))
+    }
+
     /// Frames of a wire are told apart by their source address: two nodes
     /// there need one each, and different ones.
     fn check_wire(&self, store: &Store) -> Result<(), Error> {
@@ -370,9 +371,8 @@ impl BindingParts for Binding {
         }
         Ok(())
     }
-    /// Its addresses are no outsider's, and who names it is of the same vnet.
-    fn check_outsiders(&self, own: Prefix4, store: &Store) -> Result<(), Error> {
-        store.not_an_outsiders(&self.vnet, own)?;
+    /// What is behind it is no outsider's, and who names it is of the same vnet.
+    fn check_outsiders(&self, store: &Store) -> Result<(), Error> {
         for (i, prefix) in self.prefixes.iter().enumerate() {
             let taken = store.not_an_outsiders(&self.vnet, *prefix);
             taken.map_err(|error| error.field(format!("prefixes[{i}]")))?;

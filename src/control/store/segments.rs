@@ -15,7 +15,7 @@ use super::check::{invalid, some_of};
 use super::objects::{Named as _, vroute_key};
 use super::stage::Object;
 use super::{Key, ObjectUndo, Store, Transaction};
-use crate::config::check::{self, Findings, Objects, alone};
+use crate::config::check::{self, At, Findings, Objects, alone};
 use crate::control::proto::{Error, ErrorCode};
 use crate::model::{Router, Subnet, Vnet, Vroute};
 use crate::wire::Vaddr;
@@ -216,6 +216,14 @@ impl Store {
         Err(invalid(field, format!("{address} of vnet {vnet} is {of}")))
     }
 
+    /// Whether an address is exactly that of a router, binding, mapping or
+    /// outsider.
+    pub fn is_held(&self, vnet: &str, address: Vaddr) -> bool {
+        let free = self.not_a_routers("address", vnet, alone(address));
+        free.and_then(|()| self.not_a_nodes("address", vnet, address))
+            .is_err()
+    }
+
     /// Refuses an address for a router that a node or outsider has.
     pub(super) fn not_a_nodes(&self, field: &str, vnet: &str, address: Vaddr) -> Result<(), Error> {
         let prefix = alone(address);
@@ -263,13 +271,20 @@ impl Store {
                     routers.extend(now);
                     routers.extend(old.as_ref().map(|old| old.object.vnet.as_str()));
                 }
-                ObjectUndo::Vnet(name, Some(old)) => self.check_inside(name, &old.object)?,
+                ObjectUndo::Vnet(name, old) => {
+                    if let Some(old) = old {
+                        self.check_inside(name, &old.object)?;
+                    }
+                    self.check_answered(name)?;
+                }
                 _ => {}
             }
         }
-        vnets
-            .into_iter()
-            .try_for_each(|vnet| self.check_places(vnet))?;
+        for vnet in vnets {
+            self.check_places(vnet)?;
+            let answered = self.check_answered(vnet);
+            answered.map_err(|e| together("vnet", vnet, e))?;
+        }
         for name in routers {
             if let Some(router) = self.router(name) {
                 router
@@ -290,6 +305,9 @@ impl Store {
         let Some(now) = self.vnet(name) else {
             return Ok(());
         };
+        if now.dhcp != old.dhcp {
+            self.check_places(name)?;
+        }
         if now.dhcp != old.dhcp || now.mtu != old.mtu {
             for subnet in self.subnets().filter(|one| one.vnet == name) {
                 let checked = subnet.check(self);
@@ -312,12 +330,22 @@ impl Store {
         };
         for binding in self.bindings().filter(|one| one.vnet == vnet.name) {
             let mut findings = Findings::default();
-            let path = || "binding.address".to_owned();
-            check::placed(path, vnet, binding.address, self, &mut findings);
+            check::addressed(At::only("binding"), binding, vnet, self, &mut findings);
             let placed = super::check_relay::first(findings, "binding");
             placed.map_err(|e| together("binding", &binding.name, e))?;
         }
         Ok(())
+    }
+
+    /// Hosts answer with what the vnet's subnets say, which may have come, or
+    /// gone, with this very request.
+    pub(super) fn check_answered(&self, vnet: &str) -> Result<(), Error> {
+        let Some(vnet) = self.vnet(vnet) else {
+            return Ok(());
+        };
+        let mut findings = Findings::default();
+        check::answered(At::only("vnet"), vnet, self, &mut findings);
+        super::check_relay::first(findings, "vnet").map_err(|error| error.within("vnet"))
     }
 }
 

@@ -148,8 +148,9 @@ impl Sender {
         let gateway = gateway_of(topology, node);
         Sender {
             form: match range {
-                Some(_) => front(node, mac),
-                None => Form16::NONE,
+                // Without an address there is nothing that it may send.
+                Some(_) if node.vaddr.0 != 0 => front(node, mac),
+                _ => Form16::NONE,
             },
             own: key(node).number(),
             source: node.vaddr.0.to_be(),

@@ -1,8 +1,8 @@
 //! What nodes were granted, for people and managers to look at.
 //!
-//! Nothing is decided by it: a node's address is its binding's, with or without
-//! a lease. So it is not kept over a restart; it fills again as nodes renew.
-//! There is at most one lease for each node that is bound.
+//! Of a node whose binding has an address nothing is decided by it: it has that
+//! one with or without a lease. A node without has what it was granted, as long
+//! as the lease lasts. There is at most one lease for each node that is bound.
 
 use hashbrown::HashMap;
 
@@ -66,14 +66,11 @@ impl Leases {
             Effect::Granted { seconds } => {
                 let ends = now.after(u64::from(seconds).saturating_mul(1000));
                 lease.until = (seconds != u32::MAX).then_some(ends);
-                self.next = match (self.next, lease.until) {
-                    (Some(next), Some(until)) => Some(next.min(until)),
-                    (next, until) => next.or(until),
-                };
-                let before = self.held.insert(node.to_owned(), lease.clone());
+                let before = self.held.get(node);
                 let same = before.is_some_and(|before| {
                     before.address == lease.address && before.mac == lease.mac
                 });
+                self.restore(node.to_owned(), lease);
                 Some(if same {
                     Change::Renewed
                 } else {
@@ -83,9 +80,24 @@ impl Leases {
         }
     }
 
-    /// Ends the lease of a node that is bound no more, or to another address.
-    pub fn forget(&mut self, keep: impl Fn(&str, &Lease) -> bool) {
-        self.held.retain(|node, lease| keep(node, lease));
+    /// Ends the leases that cannot be any more, and tells which.
+    pub fn forget(&mut self, keep: impl Fn(&str, &Lease) -> bool) -> Vec<(String, Lease)> {
+        let gone = self.held.extract_if(|node, lease| !keep(node, lease));
+        gone.collect()
+    }
+
+    /// A lease of before a restart.
+    pub fn restore(&mut self, node: String, lease: Lease) {
+        self.next = match (self.next, lease.until) {
+            (Some(next), Some(until)) => Some(next.min(until)),
+            (next, until) => next.or(until),
+        };
+        self.held.insert(node, lease);
+    }
+
+    /// What a node has by its lease.
+    pub fn address(&self, node: &str) -> Option<Vaddr> {
+        self.held.get(node).map(|lease| lease.address)
     }
 
     /// Leases that have ended, which are then gone.
@@ -191,7 +203,9 @@ mod tests {
         leases.note("A", &endless, lease(2), Time(0));
         leases.note("C", &answer(FOR_A_MINUTE), lease(3), Time(0));
         leases.note("D", &answer(FOR_A_MINUTE), lease(4), Time(5000));
-        leases.forget(|node, _| node != "C");
+        let gone = leases.forget(|node, _| node != "C");
+        assert_eq!((gone.len(), leases.address("C")), (1, None));
+        assert_eq!(leases.address("D"), Some(Vaddr(4)));
         assert_eq!(leases.poll(Time(60_000)), [], "forgotten is not ended");
         assert_eq!(leases.poll(Time(65_000)).len(), 1);
         assert_eq!(leases.poll(Time(u64::MAX)), []);

@@ -1,22 +1,26 @@
 //! DHCP (RFC 2131) towards nodes: every message of a node to a server is
 //! answered here, with what the node's registration and subnet say.
 //!
-//! A node is known by the wire it is on, and its address by its binding, so
-//! there is nothing to choose, to offer to two or to remember: every answer
-//! follows from the message alone. That is why a client gets its address again
-//! after any restart, of itself or of the host, and why a client that asks for
-//! another one is refused at once (NAK) and not after its lease. What clients
-//! were granted is kept beside it, for people to look at ([`Leases`]).
+//! A node is known by the wire it is on, and mostly its address by its binding:
+//! then there is nothing to choose, to offer to two or to remember, and every
+//! answer follows from the message alone. That is why such a client gets its
+//! address again after any restart, of itself or of the host, and why a client
+//! that asks for another one is refused at once (NAK) and not after its lease.
+//! For a node whose binding names no address, one is chosen of its subnet's pool
+//! ([`Pools`]) before the message is answered in the same way. What clients were
+//! granted is kept beside it ([`Leases`]): of the latter it is what they own.
 //!
 //! What nodes could use to speak for others has no effect: a hardware address
 //! in the message that is not the frame's, a relay's address or option, a
 //! source address that the message does not name.
 
 mod leases;
+mod pool;
 mod reply;
 mod request;
 
 pub use leases::{Change, Lease, Leases};
+pub use pool::{Exhausted, Pools, Seeker};
 
 use crate::reasons::reasons;
 use crate::wire::address::Prefix4;
@@ -39,7 +43,7 @@ pub struct Client {
 /// subnet. An empty list is not told.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Terms {
-    /// The node's address and the subnet it lies in.
+    /// The node's address, 0.0.0.0 while it has none, and the subnet it lies in.
     pub address: Vaddr,
     pub subnet: Prefix4,
     /// Who answers: the gateway, or an address kept for it.
@@ -79,6 +83,7 @@ reasons! {
         SpoofedAddress = "dhcp_spoofed_address", "Source address is not the one that the client says it has.";
         OtherServer = "dhcp_other_server", "For another server.";
         NoAddress = "dhcp_no_address", "Names no address, or not the node's, where the node's must be.";
+        PoolExhausted = "dhcp_pool_exhausted", "No address of the subnet's pool is free.";
     }
 }
 
@@ -112,6 +117,28 @@ pub struct Answer {
     pub left_out: u32,
 }
 
+/// What a message says of addresses, before anything is made of it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Asked {
+    pub kind: Kind,
+    /// The address that it asks for, or has.
+    pub address: Option<Vaddr>,
+}
+
+/// What a client's message to this server asks for.
+pub fn asked(frame: &[u8], client: &Client, server: Vaddr) -> Result<Asked, DhcpIgnored> {
+    let request = Request::read(frame, client, server)?;
+    let meant = request.address(option::SERVER)?;
+    if meant.is_some_and(|meant| meant != server) {
+        return Err(DhcpIgnored::OtherServer);
+    }
+    let own = Some(request.ciaddr()).filter(|own| own.0 != 0);
+    Ok(Asked {
+        kind: request.kind,
+        address: request.address(option::REQUESTED_ADDRESS)?.or(own),
+    })
+}
+
 /// What a node's message means and the answer to it.
 pub fn answer(frame: &[u8], client: &Client, terms: &Terms) -> Result<Answer, DhcpIgnored> {
     let request = Request::read(frame, client, terms.server)?;
@@ -143,7 +170,7 @@ fn decide(request: &Request, terms: &Terms) -> Result<Effect, DhcpIgnored> {
     if server.is_some_and(|server| server != terms.server) {
         return Err(DhcpIgnored::OtherServer);
     }
-    let own = |address: Vaddr| address == terms.address;
+    let own = |address: Vaddr| address == terms.address && address.0 != 0;
     match request.kind {
         Kind::Discover => Ok(Effect::Offered),
         Kind::Request => {

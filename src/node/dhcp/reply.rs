@@ -123,7 +123,10 @@ impl Reply {
             put(option::CLIENT_ID, id);
         }
         if self.kind == Kind::Nak {
-            let text = format!("the address of this node is {}", terms.address);
+            let text = match terms.address {
+                Vaddr(0) => "that address is not for this node".to_owned(),
+                own => format!("the address of this node is {own}"),
+            };
             return put(option::TEXT, text.as_bytes());
         }
         let mut list = [0; 255];

@@ -258,7 +258,7 @@ fn a_binding_makes_it_lasting() {
     let (mut plant, mut store) = host("learn = \"auto\"");
     packet(&mut plant, &store, "A", NEW);
     let mut binding = store.binding("A").unwrap().clone();
-    binding.address = NEW;
+    binding.address = Some(NEW);
     let revision = 0;
     let set = Change::BindingSet(BindingSet { binding, revision });
     say(&mut plant, &mut store, set);
