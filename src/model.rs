@@ -216,7 +216,8 @@ pub struct Binding {
     /// The node's address; by DHCP when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<Vaddr>,
-    /// Without `address`: name of the subnet that gives it one from its pool.
+    /// Without `address`: name of the subnet that it is in, which gives it one
+    /// from its pool where hosts answer DHCP.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subnet: Option<String>,
     /// Prefixes behind the node, for nodes that route.

@@ -249,7 +249,7 @@ pub(super) struct BindingAdd {
     /// The node's address; by DHCP when absent.
     #[arg(long)]
     address: Option<Vaddr>,
-    /// Without an address: name of the subnet that gives it one from its pool.
+    /// Without an address: name of the subnet that it is in.
     #[arg(long, value_name = "NAME")]
     subnet: Option<String>,
     /// Name of the port it is behind.

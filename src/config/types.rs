@@ -329,8 +329,9 @@ pub struct Metrics {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct State {
-    /// File in which operators' changes are kept, and beside it leases of pools.
-    /// When absent they last until the appliance stops.
+    /// File in which operators' changes are kept, and beside it the leases of
+    /// nodes that have no other address. When absent they last until the
+    /// appliance stops.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub journal: Option<PathBuf>,
 }

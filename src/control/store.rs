@@ -55,7 +55,6 @@ use mappings::{Key, Mappings, Slot};
 use objects::{Entry, Objects, Tomb, Tombs};
 
 pub use addresses::Unfit;
-pub use check_member::supported;
 pub use diff::Differences;
 pub use replace::{Changes, Desired, Staged};
 pub use sync::SyncStep;

@@ -117,7 +117,11 @@ impl<Io: Port, Po: Pool<Packet = Io::Packet>> Lane<Io, Po> {
             | Punt::Igmp { node }
             | Punt::Rarp { node }
             | Punt::Router { node } => node.index(),
-            Punt::Substrate | Punt::SubstrateError | Punt::Gone | Punt::Relay => {
+            Punt::Substrate
+            | Punt::SubstrateError
+            | Punt::Gone
+            | Punt::DhcpBetween
+            | Punt::Relay => {
                 // Pings and errors have a bucket apart, so that no flood of
                 // them silences neighbour discovery.
                 let other = usize::from(!is_neighbor_discovery(&packet));

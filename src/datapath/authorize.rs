@@ -12,7 +12,7 @@ use crate::wire::{Layout, Vaddr, Vni, ipv4};
 use super::classify::{Classified, Incoming};
 use super::misdirected::Way;
 use super::topology::{NodeRecord, VnetRecord};
-use super::{Context, Drop, Exit, Party, slot};
+use super::{Context, Drop, Exit, Party, between, slot};
 
 /// A packet that its node may send.
 #[derive(Clone, Copy, Debug)]
@@ -125,6 +125,9 @@ fn unknown_source<'a>(
     it: &'a Incoming,
     came_from: u128,
 ) -> Result<Verified<'a>, Exit> {
+    if let Some(exit) = between::request(cx, it, came_from) {
+        return Err(exit);
+    }
     match vnet_of(cx, it.vni) {
         Some(Verify::Locator) if known(cx, came_from).is_some() => Ok(Verified { incoming: it }),
         _ => Err(unproven(cx, it, came_from, Drop::SourceUnknown)),
@@ -136,6 +139,9 @@ fn unknown_source<'a>(
 /// anything to send.
 #[cold]
 fn unproven(cx: &Context<'_>, it: &Incoming, came_from: u128, why: Drop) -> Exit {
+    if let Some(exit) = between::request(cx, it, came_from) {
+        return exit;
+    }
     match known(cx, came_from) {
         Some(host) if cx.topology.resolver => Exit::Hold {
             why,

@@ -55,7 +55,8 @@ pub fn from_node<'t, P: Packet>(
     let ip = words.header();
     let record = cx.topology.node(node).ok_or(Drop::UnknownNode)?;
     let mut way = Way::Direct;
-    if it.link.destination != record.neighbors.member(ip.dst) || ip.dst.is_multicast() {
+    let direct = it.link.destination == record.neighbors.member(ip.dst);
+    if !direct || ip.dst.is_multicast() || record.serves_dhcp {
         let frame = Frame {
             node,
             record,

@@ -3,7 +3,7 @@
 //! Nearly all frames of nodes go to a neighbour and bear its virtual MAC; that
 //! is one comparison in [`classify`](super::classify). All others come here:
 //! each kind of MAC has a file of its own, which says whether such a frame goes
-//! on, and by which way.
+//! on, and by which way. So do all frames of a vnet's DHCP server.
 
 mod broadcast;
 mod dhcp;
@@ -46,8 +46,11 @@ pub struct Frame<'a> {
 #[cold]
 #[inline(never)]
 pub(super) fn sort(cx: &Context<'_>, it: &Frame<'_>) -> Result<Way, Exit> {
-    if let Some(exit) = dhcp::decide(it) {
+    if let Some(exit) = dhcp::decide(cx, it) {
         return Err(exit);
+    }
+    if it.destination == it.record.neighbors.member(it.ip.dst) && !it.ip.dst.is_multicast() {
+        return Ok(Way::Direct);
     }
     if it.destination == Mac::BROADCAST {
         return broadcast::decide(cx, it);

@@ -13,6 +13,7 @@
 
 mod aside;
 pub mod authorize;
+mod between;
 pub mod clamp;
 pub mod classify;
 pub mod counters;
@@ -239,8 +240,10 @@ impl From<siit::Refusal> for Exit {
 pub enum Punt {
     /// An ARP packet of a node.
     Arp { node: NodeIndex },
-    /// A message of a node to a DHCP server.
+    /// A message of a node to a DHCP server, or of a vnet's server.
     Dhcp { node: NodeIndex },
+    /// A message of another host's client or server.
+    DhcpBetween,
     /// A node, or its hypervisor, says by RARP that it has come.
     Rarp { node: NodeIndex },
     /// Neighbour discovery, MLD or an echo request for the host itself.

@@ -10,7 +10,7 @@ use super::classify::Incoming;
 use super::misdirected::Way;
 use super::results::Asked;
 use super::topology::NodeRecord;
-use super::{Answers, BURST, Context, Drop, Exit, Party, Punt, fan, route, slot};
+use super::{Answers, BURST, Context, Drop, Exit, Party, Punt, between, fan, route, slot};
 
 /// Where a node's packet goes.
 #[derive(Clone, Copy, Debug)]
@@ -134,7 +134,7 @@ pub fn inward<'a>(cx: &Context<'a>, it: Verified<'a>, found: Found) -> Result<In
             node,
             record,
         }),
-        None => Err(Drop::NotLocal.into()),
+        None => Err(not_here(cx, incoming, found)),
     }
 }
 
@@ -146,8 +146,13 @@ fn not_here(cx: &Context<'_>, incoming: &Incoming, found: Found) -> Exit {
         Some(mapping) if mapping.target == Target::Gone && !mapping.is_expired(cx.seconds) => {
             Exit::Punt(Punt::Gone)
         }
-        _ => fan::inward(cx, incoming),
+        _ => dhcp_between(cx, incoming).unwrap_or_else(|| fan::inward(cx, incoming)),
     }
+}
+
+fn dhcp_between(cx: &Context<'_>, incoming: &Incoming) -> Option<Exit> {
+    let came_from = cx.topology.layout.locator(&incoming.packet.words.src);
+    between::request(cx, incoming, came_from).or_else(|| between::answer(cx, incoming))
 }
 
 /// The node, if it has the address in this vnet. Table and topology are two

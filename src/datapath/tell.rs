@@ -164,6 +164,9 @@ impl Tell for Exit {
             Exit::Punt(Punt::Rarp { .. }) => out.write_str("noted by the control thread (RARP)"),
             Exit::Punt(Punt::Router { .. }) => out.write_str("for a router, which answers"),
             Exit::Punt(Punt::Dhcp { .. }) => out.write_str("answered by the control thread (DHCP)"),
+            Exit::Punt(Punt::DhcpBetween) => {
+                out.write_str("passed on by the control thread (DHCP)")
+            }
             Exit::Punt(Punt::Substrate) => out.write_str("for the host itself"),
             Exit::Punt(Punt::SubstrateError) => {
                 out.write_str("an error of the substrate, for the control thread")

@@ -219,6 +219,8 @@ pub struct NodeRecord {
     /// Addresses that control wants to hear of as soon as the node sends from
     /// one.
     pub watched: Vec<Vaddr>,
+    /// It is the DHCP server of its vnet.
+    pub serves_dhcp: bool,
 }
 
 impl NodeRecord {
@@ -280,6 +282,8 @@ pub struct VnetRecord {
     pub learns: bool,
     /// A frame for a MAC that nobody has goes where its address says.
     pub resolves: bool,
+    /// The node that gives its nodes their addresses, if it is one.
+    pub dhcp_server: Option<Vaddr>,
 }
 
 impl VnetRecord {

@@ -269,7 +269,6 @@ const EFFECTS: &[(&str, &str, &[&str])] = &[
             "outsider.nodes",
         ],
     ),
-    ("vnet", "src/config/check/pending.rs", &["vnet.dhcp_server"]),
     (
         "vnet",
         "src/appliance/multicast.rs",
@@ -286,6 +285,11 @@ const EFFECTS: &[(&str, &str, &[&str])] = &[
         &["member.expires"],
     ),
     ("vnet", "src/appliance/answer/dhcp.rs", &["vnet.dhcp"]),
+    (
+        "vnet",
+        "src/appliance/compile/nodes.rs",
+        &["vnet.dhcp_server"],
+    ),
     (
         "subnet.dhcp",
         "src/appliance/answer/dhcp/pool.rs",

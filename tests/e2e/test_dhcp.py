@@ -395,3 +395,77 @@ class Pools(Machines):
         """Frames of nodes with addresses that are not theirs."""
         counters = self.r.counters()
         return counters["drop_spoofed_source"] + counters["arp_spoofed_address"]
+
+
+class ServedByG(World):
+    """The server of Z is G, at S. C, at R, has no address of its own, and R and
+    S know where those are that the server gives away."""
+
+    def config(self, host):
+        config = super().config(host)
+        config["vnet"][0].update({"dhcp": "node", "dhcp_server": "10.0.0.3"})
+        for binding in config["binding"]:
+            if binding["name"] == "C":
+                del binding["address"]
+        if host == "S":
+            known = [one for one in config["mapping"] if one["address"] == "10.0.0.2"]
+            known.append({"vnet": "Z", "address": "10.0.0.128/29", "host": "R"})
+            config["mapping"] = known
+        return config
+
+
+class Server(Machines):
+    """A server that is a node, on another host than its clients."""
+
+    how = Plan(nodes="af_packet")
+    make = ServedByG
+
+    def dnsmasq(self, short, first, last):
+        """A server behind this node's wire, and where it writes what it does."""
+        self.assertTrue(shutil.which("dnsmasq"), "dnsmasq-base is not installed: scripts/setup")
+        log = os.path.join(self.world.directory, f"dnsmasq-{short}")
+        command = ["dnsmasq", "--no-daemon", "--conf-file=/dev/null", "--port=0", "--no-ping"]
+        command += ["--user=root", f"--interface=weft-{short}", "--bind-interfaces"]
+        command += [f"--dhcp-range={first},{last},255.255.255.0,120", "--dhcp-authoritative"]
+        command += [f"--dhcp-leasefile={log}.leases", f"--pid-file={log}.pid"]
+        command += ["--log-dhcp", f"--log-facility={log}", "--dhcp-option=option:mtu,1472"]
+        self.start(short, *command, "--dhcp-option=option:router,10.0.0.3")
+        started = net.eventually(lambda: os.path.exists(log), 5.0)
+        self.assertTrue(started, f"no {log}")
+        return log
+
+    def test_a_node_is_the_server(self):
+        # One that the vnet does not name offers another address, and is not heard.
+        rogue = self.dnsmasq("a", "10.0.0.200", "10.0.0.207")
+        log = self.dnsmasq("g", "10.0.0.128", "10.0.0.135")
+        client, told = self.udhcpc("c", "-R", "-Omtu")
+        ready, shown = self.has("c", "10.0.0.1")
+        self.assertTrue(ready, f"{shown}\n{self.world.story()}")
+        lease = self.lease("C")
+        self.assertIn(int(lease["address"].rsplit(".", 1)[1]), range(128, 136))
+        self.assertEqual(lease["mac"], self.net.mac("c", "weft-c"))
+        self.assertIn(f"{lease['address']}/24", shown)
+        self.assertLessEqual(lease["expires"], 120)
+        with open(log, encoding="utf-8") as file:
+            self.assertIn(f"DHCPACK(weft-g) {lease['address']}", file.read())
+        # The requests of clients reach the server and nobody else.
+        with open(rogue, encoding="utf-8") as file:
+            self.assertNotIn("DHCPDISCOVER", file.read())
+        self.assert_ping("c", "10.0.0.3")
+        self.assert_ping("c", "10.0.0.2")
+        self.assert_ping("g", lease["address"])
+        # It asks the server alone to renew, and its host hears the answer.
+        seen = self.r.counters()["dhcp_ack_out"]
+        client.send_signal(10)
+        renewed = net.eventually(lambda: os.path.exists(f"{told}.renew"), 10.0)
+        self.assertTrue(renewed, str(self.world.drops()))
+        self.assertEqual(self.r.counters()["dhcp_ack_out"], seen + 1)
+        # Even one that answers unasked is not heard.
+        before = self.drops(self.r, "dhcp_server")
+        wire, own = self.world.wire("a", "weft-a"), self.net.mac("a", "weft-a")
+        offer = message([(53, b"\5")], op=2, chaddr=self.net.mac("c", "weft-c"), yiaddr="10.0.0.200")
+        ends = ("10.0.0.2", "255.255.255.255")
+        wire.send(frame((EVERYBODY, own), ends, (67, 68), offer))
+        counted = net.eventually(lambda: self.drops(self.r, "dhcp_server") == before + 1, 3.0)
+        self.assertTrue(counted)
+        self.assertEqual(self.lease("C")["address"], lease["address"])

@@ -4,6 +4,7 @@ use weft::datapath::{Drop, Punt};
 use weft::wire::virtual_mac::{self, Kind};
 use weft::wire::{Mac, Vaddr};
 
+use super::common::Setup;
 use super::common::frames::*;
 use super::common::topology::*;
 
@@ -231,5 +232,123 @@ fn who_has_no_address_sends_nothing_but_questions() {
             punted,
             [Punt::Dhcp { node: NODE_A }, Punt::Arp { node: NODE_A }]
         );
+    }
+}
+
+/// C is the server of Z.
+fn served_by_c() -> Setup {
+    let mut setup = setup_r();
+    setup.topology.vnets[0].dhcp_server = Some(C);
+    setup.topology.nodes[NODE_C.index()].serves_dhcp = true;
+    setup
+}
+
+fn of_c(to: Mac, packet: &Ip) -> Vec<u8> {
+    ethernet(to, MAC_C, Some(TAG_C), 0x0800, &packet.bytes())
+}
+
+#[test]
+fn what_the_vnet_s_server_says_is_heard_whatever_its_mac() {
+    let mut r = served_by_c().start();
+    let client = Mac([2, 0, 0, 0, 0, 0x77]);
+    for to in [Mac::BROADCAST, client, virtual_mac(Z, A), virtual_mac(Z, G)] {
+        for dst in [EVERYBODY, A, G] {
+            let answer = of_c(to, &udp(C, dst, (67, 68), &[0; 300]));
+            assert_eq!(r.carry(PORT_C, &answer), [], "{to} {dst}");
+            let punted = r.punted();
+            assert_eq!(punted.len(), 1, "{to} {dst}");
+            assert_eq!(punted[0].what, Punt::Dhcp { node: NODE_C });
+        }
+    }
+    assert_eq!(r.drops(), []);
+    // By no other address, and nobody else is one; nor it of another vnet's.
+    let mut rogues = 0;
+    for (port, frame) in [
+        (
+            PORT_C,
+            of_c(Mac::BROADCAST, &udp(A, EVERYBODY, (67, 68), &[0; 300])),
+        ),
+        (
+            PORT_A,
+            from(Mac::BROADCAST, &udp(A, EVERYBODY, (67, 68), &[0; 300])),
+        ),
+        (PORT_A, from(client, &udp(C, A, (67, 68), &[0; 300]))),
+    ] {
+        assert_eq!(r.carry(port, &frame), []);
+        rogues += 1;
+        assert_eq!(r.drops(), [(Drop::DhcpServer, rogues)]);
+    }
+    assert!(r.punted().is_empty());
+}
+
+/// All else of its goes as that of other nodes, to the byte.
+#[test]
+fn a_server_is_a_node_like_others() {
+    let mut served = served_by_c().start();
+    let mut other = setup_r().start();
+    for (to, packet) in [
+        (virtual_mac(Z, A), udp(C, A, (7, 7), b"to a neighbour")),
+        (virtual_mac(Z, G), udp(C, G, (67, 67), b"to another host")),
+        (virtual_mac(Z, G), udp(C, A, (7, 7), b"by a wrong MAC")),
+        (virtual_mac(Z, A), udp(A, G, (7, 7), b"not its own")),
+        (Mac::BROADCAST, udp(C, EVERYBODY, (7, 7), b"to everybody")),
+    ] {
+        let frame = of_c(to, &packet);
+        assert_eq!(served.carry(PORT_C, &frame), other.carry(PORT_C, &frame));
+        assert_eq!(served.drops(), other.drops());
+    }
+}
+
+/// A packet of S at R, from and to any addresses of Z.
+fn between(src: Vaddr, dst: Vaddr, from: &weft::wire::Locator) -> Vec<u8> {
+    let mut packet = g_to_a();
+    packet.src = saddr(from, Z, src);
+    packet.dst = saddr(&locator_r(), Z, dst);
+    packet.to_r()
+}
+
+#[test]
+fn hosts_pass_on_questions_and_answers_and_nothing_else() {
+    let served = || {
+        let mut setup = served_by_c();
+        setup.topology.vnets[0].dhcp_server = Some(G);
+        setup.start()
+    };
+    let stranger = "2001:db8:0:d:600::/72".parse().expect("literal");
+    for (what, frame) in [
+        ("a question", between(NOBODY_YET, EVERYBODY, &locator_s())),
+        ("an answer", between(G, NOBODY_YET, &locator_s())),
+    ] {
+        let mut r = served();
+        assert_eq!(r.carry(UPLINK, &frame), [], "{what}");
+        assert_eq!(r.punted()[0].what, Punt::DhcpBetween, "{what}");
+        assert_eq!(r.drops(), [], "{what}");
+        // Only where a node is the server.
+        let mut bare = setup_r().start();
+        assert_eq!(bare.carry(UPLINK, &frame), [], "{what}");
+        assert!(bare.punted().is_empty(), "{what}");
+        assert_eq!(bare.drops().len(), 1, "{what}");
+    }
+    for (what, why, frame) in [
+        (
+            "a question of no known host",
+            Drop::SourceUnknown,
+            between(NOBODY_YET, EVERYBODY, &stranger),
+        ),
+        (
+            "nobody to a node",
+            Drop::SourceUnknown,
+            between(NOBODY_YET, A, &locator_s()),
+        ),
+        (
+            "an answer from elsewhere",
+            Drop::ForgedSource,
+            between(G, NOBODY_YET, &stranger),
+        ),
+    ] {
+        let mut r = served();
+        assert_eq!(r.carry(UPLINK, &frame), [], "{what}");
+        assert_eq!(r.drops(), [(why, 1)], "{what}");
+        assert!(r.punted().is_empty(), "{what}");
     }
 }

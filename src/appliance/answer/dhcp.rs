@@ -8,13 +8,14 @@
 
 mod file;
 mod pool;
+mod relay;
 
 use crate::control::proto::{self, Counter, Event, LeaseChange, Sighting};
 use crate::control::store::Store;
 use crate::mapping::NodeIndex;
 use crate::model::{Binding, Dhcp, Subnet, Vnet};
 use crate::node::dhcp::{
-    self, Answer, Change, Client, DhcpIgnored, Effect, Lease, Leases, Pools, Terms,
+    self, Answer, Askers, Change, Client, DhcpIgnored, Effect, Lease, Leases, Pools, Terms,
 };
 use crate::time::Time;
 use crate::wire::dhcp::Kind as Message;
@@ -41,6 +42,8 @@ const TOLD: [Message; 3] = [Message::Offer, Message::Ack, Message::Nak];
 pub struct Dhcps {
     leases: Leases,
     pools: Pools,
+    /// Who waits for the answer of a server that is a node.
+    askers: Askers,
     /// Leases that ended because something else changed: not told yet.
     lost: Vec<(String, Lease)>,
     /// A node has another address than workers know.
@@ -99,6 +102,12 @@ impl Dhcps {
         out
     }
 
+    fn ignore(&mut self, why: DhcpIgnored) {
+        if let Some(count) = self.ignored.get_mut(why as usize) {
+            *count += 1;
+        }
+    }
+
     fn count(&mut self, what: Message) {
         if let Some(count) = self.messages.get_mut(what as usize - 1) {
             *count += 1;
@@ -123,6 +132,9 @@ impl Plant {
         store: &Store,
         replies: &mut Replies,
     ) {
+        if let Some(passed) = self.pass_on(node, frame, store, replies) {
+            return passed.unwrap_or_else(|why| self.dhcp.ignore(why));
+        }
         let mac = ethernet::Header::parse(frame).map_or(Mac::ZERO, |link| link.source);
         let answered = self.terms(node, store).and_then(|(client, mut terms)| {
             if terms.address == Vaddr(0) {
@@ -134,12 +146,7 @@ impl Plant {
         });
         let (answer, terms) = match answered {
             Ok(answered) => answered,
-            Err(why) => {
-                if let Some(count) = self.dhcp.ignored.get_mut(why as usize) {
-                    *count += 1;
-                }
-                return;
-            }
+            Err(why) => return self.dhcp.ignore(why),
         };
         self.dhcp.count(answer.heard);
         self.dhcp.left_out += u64::from(answer.left_out);
@@ -267,7 +274,8 @@ impl Plant {
     fn end_leases(&mut self, now: Time, replies: &mut Replies) {
         let mut ended = std::mem::take(&mut self.dhcp.lost);
         for (node, lease) in self.dhcp.leases.poll(now) {
-            self.dhcp.moved |= self.dhcp.pools.end(&node);
+            self.dhcp.pools.end(&node);
+            self.dhcp.moved = true;
             self.dhcp.changes += 1;
             ended.push((node, lease));
         }

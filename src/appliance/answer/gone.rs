@@ -56,7 +56,7 @@ impl Plant {
     }
 
     /// A packet as a frame to another host, with its port.
-    fn towards(&self, host: HostIndex, packet: &[u8]) -> Option<(u16, Vec<u8>)> {
+    pub(super) fn towards(&self, host: HostIndex, packet: &[u8]) -> Option<(u16, Vec<u8>)> {
         let host = self.topology().host(host)?;
         let hop = self.topology().hop(host, 0)?;
         let mut frame = vec![0; hop.link_len() + packet.len()];

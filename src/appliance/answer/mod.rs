@@ -87,6 +87,7 @@ impl Plant {
                 let _ = self.substrate.input(punted.port, frame, now);
             }
             Punt::SubstrateError => self.translate_error(frame, store, replies),
+            Punt::DhcpBetween => self.hear_dhcp_between(frame, store, replies),
             Punt::Gone => self.answer_gone(frame, store, replies),
             Punt::Relay => self.answer_for_relay(punted.port, frame),
             Punt::Router { node } => self.answer_for_router(node, frame, store, replies),

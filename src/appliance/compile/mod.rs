@@ -137,9 +137,9 @@ pub(in crate::appliance) fn topology(
             vnet_numbers.get(binding.vnet.as_str()),
         );
         if let (Some(index), Some(&vnet)) = place {
-            let vni = vnets[vnet as usize].vni;
-            let segment = segments::segment(store, live.routing, binding, vni);
-            let place = (index, vnet, vni, segment);
+            let record = &vnets[vnet as usize];
+            let segment = segments::segment(store, live.routing, binding, record.vni);
+            let place = (index, (vnet, record), segment);
             nodes::add_node(site, &mut topology, binding, place, live);
         }
     }

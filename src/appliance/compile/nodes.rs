@@ -25,6 +25,7 @@ pub(super) fn vnet_record(vnet: &model::Vnet, mtu: u16) -> VnetRecord {
         prefixes: vnet.prefixes.clone(),
         learns: vnet.learn == Learn::Auto,
         resolves: vnet.unknown_mac == UnknownMac::Resolve,
+        dhcp_server: vnet.dhcp_server,
     }
 }
 
@@ -55,6 +56,7 @@ pub(super) fn vacant_node() -> NodeRecord {
         segment: Segment::default(),
         macs: Vec::new(),
         watched: Vec::new(),
+        serves_dhcp: false,
     }
 }
 
@@ -62,7 +64,7 @@ pub(super) fn add_node(
     site: &Site,
     topology: &mut Topology,
     binding: &model::Binding,
-    (index, vnet, vni, segment): (NodeIndex, u32, Vni, Segment),
+    (index, (vnet, its), segment): (NodeIndex, (u32, &VnetRecord), Segment),
     live: &Live<'_>,
 ) {
     let port = site
@@ -72,6 +74,7 @@ pub(super) fn add_node(
     let (Some(port), Some(own)) = (port, site.locator) else {
         return;
     };
+    let vni = its.vni;
     let mark = match site.layout {
         Layout::Slot => match live.slots.get(&binding.name).and_then(Mark::of_slot) {
             Some(mark) => mark,
@@ -90,6 +93,7 @@ pub(super) fn add_node(
     let found = live.addresses.of(index);
     let watched = found.map_or_else(Vec::new, Node::unused);
     topology.learning |= mac.is_none() || !watched.is_empty();
+    let serves_dhcp = its.dhcp_server.is_some() && its.dhcp_server == binding.address;
     let leased = || live.leases.address(&binding.name);
     let address = binding.address.or_else(leased).unwrap_or(Vaddr(0));
     if let Some(place) = topology.nodes.get_mut(index.index()) {
@@ -108,6 +112,7 @@ pub(super) fn add_node(
             segment,
             macs: other_macs(binding, found, mac),
             watched,
+            serves_dhcp,
         };
     }
     if site.layout == Layout::Slot {

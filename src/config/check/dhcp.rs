@@ -133,33 +133,45 @@ fn from_pool(
     objects: &impl Objects,
     out: &mut Findings,
 ) {
-    if vnet.dhcp != Dhcp::Host {
+    if vnet.dhcp == Dhcp::Off {
         return out.hinted(
             at.key("address"),
             format!(
-                "it has none, and no host answers DHCP in vnet `{}`",
+                "it has none, and nobody answers DHCP in vnet `{}`",
                 vnet.name
             ),
-            "give the node an `address`, or set `dhcp = \"host\"` at the vnet",
+            "give the node an `address`, or set `dhcp` at the vnet",
         );
     }
+    let pooled = vnet.dhcp == Dhcp::Host;
     let Some(name) = &binding.subnet else {
-        return out.hinted(
-            at.key("address"),
-            "it has none, and no subnet that would give it one",
-            "name one with a pool in `subnet`, or give the node an `address`",
-        );
+        let flat = || {
+            objects
+                .subnets_over(&vnet.name, EVERYTHING)
+                .next()
+                .is_none()
+        };
+        if pooled || !flat() {
+            out.hinted(
+                at.key("address"),
+                "it has none, and no subnet that would give it one",
+                "name the node's `subnet`, or give it an `address`",
+            );
+        }
+        return;
     };
     match objects.subnet(name) {
         Some(subnet) if subnet.vnet != vnet.name => out.problem(
             at.key("subnet"),
             format!("subnet `{name}` is of vnet `{}`", subnet.vnet),
         ),
-        Some(subnet) if subnet.dhcp.as_ref().is_none_or(|dhcp| dhcp.pool.is_none()) => out.hinted(
-            at.key("subnet"),
-            format!("subnet `{name}` has no pool"),
-            "give it a `pool` in `[subnet.dhcp]`, or the node an `address`",
-        ),
+        Some(subnet) if pooled && subnet.dhcp.as_ref().is_none_or(|dhcp| dhcp.pool.is_none()) => {
+            out.hinted(
+                at.key("subnet"),
+                format!("subnet `{name}` has no pool"),
+                "give it a `pool` in `[subnet.dhcp]`, or the node an `address`",
+            )
+        }
         Some(_) => {}
         None => {
             let problem = Problem::new(at.key("subnet"), format!("no subnet is called `{name}`"));

@@ -14,7 +14,6 @@ mod dhcp;
 mod eam;
 mod member;
 mod outsider;
-pub mod pending;
 mod policy;
 mod port;
 mod relay;
@@ -166,9 +165,6 @@ pub fn check(config: &Config) -> Findings {
     outsider::check(config, &index, &held, &mut out);
     segment::check(config, &index, &held, &mut out);
     member::check(config, &index, &mut out);
-    if out.problems.is_empty() {
-        pending::check(config, &mut out);
-    }
     out
 }
 

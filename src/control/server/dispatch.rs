@@ -286,12 +286,7 @@ fn changes(method: Method, raw: Option<&RawValue>) -> Result<Vec<Change<'_>>, Er
         Method::MemberSet => Change::MemberSet(params(raw)?),
         Method::MemberRemove => Change::MemberRemove(params(raw)?),
         Method::Batch => {
-            let changes = params::<Batch<'_>>(raw)?.changes;
-            for (i, change) in changes.iter().enumerate() {
-                let at = format!("changes[{i}]");
-                store::supported(change).map_err(|e| e.within("params").within(&at))?;
-            }
-            return Ok(changes);
+            return Ok(params::<Batch<'_>>(raw)?.changes);
         }
         _ => {
             return Err(Error::new(
@@ -300,6 +295,5 @@ fn changes(method: Method, raw: Option<&RawValue>) -> Result<Vec<Change<'_>>, Er
             ));
         }
     };
-    store::supported(&change)?;
     Ok(vec![change])
 }

@@ -1,12 +1,12 @@
-//! Members of groups, which end by themselves; and what is not supported yet.
+//! Members of groups, which end by themselves.
 
 use super::check::managed;
 use super::check_relay::first;
 use super::objects::{Entry, Objects};
 use super::stage::Object;
 use super::{Indices, ObjectUndo, Store};
-use crate::config::check::{self, At, Findings, pending};
-use crate::control::proto::{Change, Error, Kind};
+use crate::config::check::{self, At, Findings};
+use crate::control::proto::{Error, Kind};
 use crate::model::Member;
 
 /// As it is kept: with the second it ends at.
@@ -24,19 +24,6 @@ pub(super) fn left(member: &Member, now: u32) -> Member {
         expires: member.expires.map(|at| at.saturating_sub(now)),
         ..member.clone()
     }
-}
-
-/// Refuses what nothing would come of yet; by the rules of the file.
-pub fn supported(change: &Change<'_>) -> Result<(), Error> {
-    let mut out = Findings::default();
-    let object = match change {
-        Change::VnetSet(set) => {
-            pending::vnet(At::only("vnet"), &set.vnet, &mut out);
-            "vnet"
-        }
-        _ => return Ok(()),
-    };
-    first(out, object).map_err(|error| error.within(object))
 }
 
 impl Object for Member {

@@ -148,8 +148,9 @@ impl Sender {
         let gateway = gateway_of(topology, node);
         Sender {
             form: match range {
-                // Without an address there is nothing that it may send.
-                Some(_) if node.vaddr.0 != 0 => front(node, mac),
+                // Without an address there is nothing that it may send; and what
+                // a DHCP server sends may be for control.
+                Some(_) if node.vaddr.0 != 0 && !node.serves_dhcp => front(node, mac),
                 _ => Form16::NONE,
             },
             own: key(node).number(),

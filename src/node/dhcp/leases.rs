@@ -64,20 +64,27 @@ impl Leases {
             // A client that says so twice has one lease.
             Effect::Released => self.held.remove(node).map(|_| Change::Released),
             Effect::Granted { seconds } => {
-                let ends = now.after(u64::from(seconds).saturating_mul(1000));
-                lease.until = (seconds != u32::MAX).then_some(ends);
-                let before = self.held.get(node);
-                let same = before.is_some_and(|before| {
-                    before.address == lease.address && before.mac == lease.mac
-                });
-                self.restore(node.to_owned(), lease);
-                Some(if same {
-                    Change::Renewed
-                } else {
-                    Change::Granted
-                })
+                lease.until = end_of(seconds, now);
+                Some(self.grant(node, lease))
             }
         }
+    }
+
+    /// A node has a lease from now on.
+    pub fn grant(&mut self, node: &str, lease: Lease) -> Change {
+        let before = self.held.get(node);
+        let same =
+            before.is_some_and(|before| before.address == lease.address && before.mac == lease.mac);
+        self.restore(node.to_owned(), lease);
+        match same {
+            true => Change::Renewed,
+            false => Change::Granted,
+        }
+    }
+
+    /// A node has its lease no more.
+    pub fn end(&mut self, node: &str) -> Option<Lease> {
+        self.held.remove(node)
     }
 
     /// Ends the leases that cannot be any more, and tells which.
@@ -124,6 +131,12 @@ impl Leases {
     pub fn is_empty(&self) -> bool {
         self.held.is_empty()
     }
+}
+
+/// When a lease ends; one of all ones does not.
+pub fn end_of(seconds: u32, now: Time) -> Option<Time> {
+    let ends = now.after(u64::from(seconds).saturating_mul(1000));
+    (seconds != u32::MAX).then_some(ends)
 }
 
 #[cfg(test)]

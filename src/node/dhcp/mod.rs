@@ -8,18 +8,21 @@
 //! that asks for another one is refused at once (NAK) and not after its lease.
 //! For a node whose binding names no address, one is chosen of its subnet's pool
 //! ([`Pools`]) before the message is answered in the same way. What clients were
-//! granted is kept beside it ([`Leases`]): of the latter it is what they own.
+//! granted is kept beside it ([`Leases`]): of the latter it is what they own. In
+//! a vnet whose server is a node, messages are passed on ([`Passing`]).
 //!
 //! What nodes could use to speak for others has no effect: a hardware address
 //! in the message that is not the frame's, a relay's address or option, a
 //! source address that the message does not name.
 
 mod leases;
+mod passing;
 mod pool;
 mod reply;
 mod request;
 
-pub use leases::{Change, Lease, Leases};
+pub use leases::{Change, Lease, Leases, end_of};
+pub use passing::{Asker, Askers, Passing};
 pub use pool::{Exhausted, Pools, Seeker};
 
 use crate::reasons::reasons;
@@ -83,6 +86,13 @@ reasons! {
         SpoofedAddress = "dhcp_spoofed_address", "Source address is not the one that the client says it has.";
         OtherServer = "dhcp_other_server", "For another server.";
         NoAddress = "dhcp_no_address", "Names no address, or not the node's, where the node's must be.";
+        NotAnAnswer = "dhcp_not_an_answer", "Sent by the vnet's server, and none of its answers.";
+        NoServer = "dhcp_no_server", "No host is known to have the vnet's DHCP server.";
+        NoClient = "dhcp_no_client", "The server's answer is for nobody who asked.";
+        TooMany = "dhcp_too_many", "Too many clients wait for the server's answers.";
+        TooLarge = "dhcp_too_large", "Message does not fit into a packet of the substrate.";
+        OtherAddress = "dhcp_other_address", "The server gives a node another address than its binding.";
+        HeldAddress = "dhcp_held_address", "The server gives a node an address that is not to be had.";
         PoolExhausted = "dhcp_pool_exhausted", "No address of the subnet's pool is free.";
     }
 }

@@ -174,37 +174,46 @@ impl Reply {
             len: out.len(),
         }
         .emit(&mut out);
-        let header = ipv4::Header {
-            tos: 0,
-            total_len: (HEADERS + message.len()) as u16,
-            // Never fragmented, so it needs no identification (RFC 6864).
-            id: 0,
-            reserved: false,
-            df: true,
-            mf: false,
-            offset: 0,
-            ttl: 64,
-            protocol: protocol::UDP,
-            src: terms.server,
-            dst,
-            header_len: ipv4::HEADER_LEN as u8,
-        };
-        out.extend(header.bytes());
-        let mut datagram = udp::Header {
-            source: SERVER_PORT,
-            destination: CLIENT_PORT,
-            len: (udp::HEADER_LEN + message.len()) as u16,
-            checksum: 0,
-        };
-        let sum = pseudo_header(header.src, dst, datagram.len) + checksum::sum(message);
-        datagram.checksum = match !checksum::fold(sum + checksum::sum(&datagram.bytes())) {
-            0 => 0xffff,
-            field => field,
-        };
-        out.extend(datagram.bytes());
-        out.extend(message);
+        out.extend(packet(
+            (terms.server, dst),
+            (SERVER_PORT, CLIENT_PORT),
+            message,
+        ));
         out
     }
+}
+
+/// One datagram, never fragmented, so that it needs no identification (RFC 6864).
+pub(super) fn packet((src, dst): (Vaddr, Vaddr), ports: (u16, u16), data: &[u8]) -> Vec<u8> {
+    let header = ipv4::Header {
+        tos: 0,
+        total_len: (HEADERS + data.len()) as u16,
+        id: 0,
+        reserved: false,
+        df: true,
+        mf: false,
+        offset: 0,
+        ttl: 64,
+        protocol: protocol::UDP,
+        src,
+        dst,
+        header_len: ipv4::HEADER_LEN as u8,
+    };
+    let mut datagram = udp::Header {
+        source: ports.0,
+        destination: ports.1,
+        len: (udp::HEADER_LEN + data.len()) as u16,
+        checksum: 0,
+    };
+    let sum = pseudo_header(src, dst, datagram.len) + checksum::sum(data);
+    datagram.checksum = match !checksum::fold(sum + checksum::sum(&datagram.bytes())) {
+        0 => 0xffff,
+        field => field,
+    };
+    let mut out = header.bytes().to_vec();
+    out.extend(datagram.bytes());
+    out.extend(data);
+    out
 }
 
 /// How long the packet may be: what the client says it takes, as far as the

@@ -32,17 +32,12 @@ impl<'a> Request<'a> {
         let packet = frame
             .get(link.len..)
             .filter(|_| link.ethertype == ethertype::IPV4);
-        let (ip, data) = datagram(packet.ok_or(DhcpIgnored::BadPacket)?)?;
+        let packet = packet.ok_or(DhcpIgnored::BadPacket)?;
+        let (ip, data) = datagram_of(packet, (CLIENT_PORT, SERVER_PORT))?;
         if ip.dst != Vaddr(u32::MAX) && ip.dst != server {
             return Err(DhcpIgnored::WrongDestination);
         }
-        let message = dhcp::Message::parse(data).map_err(|why| match why {
-            Malformed::TooShort => DhcpIgnored::TooShort,
-            Malformed::NoCookie => DhcpIgnored::NoCookie,
-            Malformed::NotEthernet => DhcpIgnored::NotEthernet,
-            Malformed::BadOption => DhcpIgnored::BadOption,
-            Malformed::BadDirection => DhcpIgnored::NotARequest,
-        })?;
+        let message = parsed(data)?;
         let fixed = &message.fixed;
         if fixed.direction != Direction::Request {
             return Err(DhcpIgnored::NotARequest);
@@ -144,9 +139,23 @@ impl Fqdn {
     }
 }
 
-/// The header and the data of a packet that is one UDP datagram from a
-/// client's port to a server's.
-fn datagram(packet: &[u8]) -> Result<(ipv4::Header, &[u8]), DhcpIgnored> {
+/// The message of a datagram.
+pub(super) fn parsed(data: &[u8]) -> Result<dhcp::Message<'_>, DhcpIgnored> {
+    dhcp::Message::parse(data).map_err(|why| match why {
+        Malformed::TooShort => DhcpIgnored::TooShort,
+        Malformed::NoCookie => DhcpIgnored::NoCookie,
+        Malformed::NotEthernet => DhcpIgnored::NotEthernet,
+        Malformed::BadOption => DhcpIgnored::BadOption,
+        Malformed::BadDirection => DhcpIgnored::NotARequest,
+    })
+}
+
+/// The header and the data of a packet that is one UDP datagram between these
+/// ports.
+pub(super) fn datagram_of(
+    packet: &[u8],
+    ports: (u16, u16),
+) -> Result<(ipv4::Header, &[u8]), DhcpIgnored> {
     let ip = ipv4::Header::parse(packet).map_err(|_| DhcpIgnored::BadPacket)?;
     if ip.is_fragment() || ip.protocol != protocol::UDP {
         return Err(DhcpIgnored::BadPacket);
@@ -154,7 +163,7 @@ fn datagram(packet: &[u8]) -> Result<(ipv4::Header, &[u8]), DhcpIgnored> {
     let payload = packet.get(usize::from(ip.header_len)..usize::from(ip.total_len));
     let payload = payload.ok_or(DhcpIgnored::BadPacket)?;
     let header = udp::Header::parse(payload).ok_or(DhcpIgnored::BadPacket)?;
-    if (header.source, header.destination) != (CLIENT_PORT, SERVER_PORT) {
+    if (header.source, header.destination) != ports {
         return Err(DhcpIgnored::WrongPort);
     }
     let whole = payload

@@ -150,6 +150,7 @@ pub fn node(
         segment: Segment::default(),
         macs: Vec::new(),
         watched: Vec::new(),
+        serves_dhcp: false,
     }
 }
 
@@ -165,6 +166,7 @@ fn vnet(name: &str, vni: Vni) -> VnetRecord {
         prefixes: vec!["10.0.0.0/24".parse().expect("literal")],
         learns: false,
         resolves: false,
+        dhcp_server: None,
     }
 }
 

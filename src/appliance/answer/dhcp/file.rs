@@ -1,4 +1,4 @@
-//! Leases of pools over a restart: a file beside the journal of the operators'
+//! Leases over a restart, of nodes that have no other address: a file beside the journal of the operators'
 //! changes.
 //!
 //! It is written a second after a change at the latest, as a whole, and put in
@@ -17,6 +17,7 @@ use super::Dhcps;
 use super::pool::may_have;
 use crate::appliance::plant::Plant;
 use crate::control::store::Store;
+use crate::model::Dhcp;
 use crate::node::dhcp::Lease;
 use crate::time::Time;
 use crate::wire::{Mac, Vaddr};
@@ -24,7 +25,7 @@ use crate::wire::{Mac, Vaddr};
 /// Milliseconds between two files.
 const PAUSE: u64 = 1000;
 
-/// One lease. Its end is in seconds since 1970.
+/// One lease. Its end, if it has one, is in seconds since 1970.
 #[derive(Debug, Serialize, Deserialize)]
 struct Saved {
     node: String,
@@ -32,7 +33,7 @@ struct Saved {
     address: Vaddr,
     mac: Mac,
     host_name: String,
-    until: u64,
+    until: Option<u64>,
 }
 
 /// Where leases are kept.
@@ -85,22 +86,22 @@ impl LeaseFile {
 }
 
 impl Dhcps {
-    /// Leases of nodes whose bindings have no address.
+    /// Leases as they are kept. Those of nodes whose bindings have addresses do
+    /// no harm: they are left out when they are read.
     fn saved(&self, now: Time) -> Vec<Saved> {
         let wall = wall_clock();
         let saved = |(node, lease): (&str, &Lease)| {
-            let left = lease.until?.since(now) / 1000;
-            let pooled = self.pools.address(node) == Some(lease.address);
-            pooled.then(|| Saved {
+            let left = |until: Time| until.since(now) / 1000;
+            Saved {
                 node: node.to_owned(),
                 vnet: lease.vnet.clone(),
                 address: lease.address,
                 mac: lease.mac,
                 host_name: lease.host_name.clone(),
-                until: wall + left,
-            })
+                until: lease.until.map(|until| wall + left(until)),
+            }
         };
-        self.leases.iter().filter_map(saved).collect()
+        self.leases.iter().map(saved).collect()
     }
 }
 
@@ -115,23 +116,26 @@ impl Plant {
             Vec::new()
         });
         let mut held = 0;
-        for saved in found.into_iter().filter(|saved| wall < saved.until) {
+        let over = |saved: &Saved| saved.until.is_some_and(|until| until <= wall);
+        for saved in found.into_iter().filter(|saved| !over(saved)) {
             let binding = store.binding(&saved.node).filter(|binding| {
-                let pooled = binding.address.is_none() && binding.vnet == saved.vnet;
-                pooled && may_have(binding, saved.address, store)
+                let without = binding.address.is_none() && binding.vnet == saved.vnet;
+                without && may_have(binding, saved.address, store)
             });
             let vnet = binding.and_then(|binding| store.vnet(&binding.vnet));
-            let Some(vni) = vnet.map(|vnet| vnet.vni) else {
+            let Some(vnet) = vnet else {
                 continue;
             };
-            if self.dhcp.pools.restore(&saved.node, vni, saved.address) {
-                let left = (saved.until - wall).min(u64::from(u32::MAX));
+            let pools = &mut self.dhcp.pools;
+            let vni = vnet.vni;
+            if vnet.dhcp == Dhcp::Node || pools.restore(&saved.node, vni, saved.address) {
+                let left = |until: u64| (until - wall).min(u64::from(u32::MAX));
                 let lease = Lease {
                     vnet: saved.vnet,
                     address: saved.address,
                     mac: saved.mac,
                     host_name: saved.host_name,
-                    until: Some(now.after(left * 1000)),
+                    until: saved.until.map(|until| now.after(left(until) * 1000)),
                 };
                 self.dhcp.leases.restore(saved.node, lease);
                 held += 1;

@@ -3,7 +3,7 @@
 use crate::control::proto::{Event, LeaseChange};
 use crate::control::store::Store;
 use crate::mapping::{Key, NodeIndex, Target};
-use crate::model::{Binding, Range4, Subnet};
+use crate::model::{Binding, Dhcp, Range4, Subnet};
 use crate::node::dhcp::{Answer, Asked, DhcpIgnored, Effect, Exhausted, Seeker};
 use crate::time::Time;
 use crate::wire::address::Prefix4;
@@ -11,6 +11,7 @@ use crate::wire::dhcp::Kind;
 use crate::wire::{Mac, Vaddr, Vni};
 
 use super::Dhcps;
+use super::relay::may_be_given;
 use crate::appliance::answer::Replies;
 use crate::appliance::compile::subnet_of;
 use crate::appliance::plant::Plant;
@@ -45,9 +46,15 @@ impl Dhcps {
 pub(super) fn may_have(binding: &Binding, address: Vaddr, store: &Store) -> bool {
     match binding.address {
         Some(own) => own == address,
-        None => pool_of(binding, store).is_some_and(|(_, pool)| {
-            pool.contains(address) && !store.is_held(&binding.vnet, address)
-        }),
+        None => store
+            .vnet(&binding.vnet)
+            .is_some_and(|vnet| match vnet.dhcp {
+                Dhcp::Host => pool_of(binding, store).is_some_and(|(_, pool)| {
+                    pool.contains(address) && !store.is_held(&binding.vnet, address)
+                }),
+                Dhcp::Node => may_be_given(binding, vnet, address, store),
+                Dhcp::Off => false,
+            }),
     }
 }
 
