@@ -1,6 +1,9 @@
 //! The few processor intrinsics, behind safe functions.
 #![allow(unsafe_code)]
 
+#[cfg(target_arch = "x86_64")]
+use std::sync::atomic::{AtomicU8, Ordering};
+
 /// The time stamp counter.
 #[cfg(target_arch = "x86_64")]
 #[inline]
@@ -35,49 +38,105 @@ pub trait Work {
     fn run(self) -> Self::Done;
 }
 
+/// What a processor has, as far as [`widest`] and [`columns`] tell them apart.
+#[cfg(target_arch = "x86_64")]
+#[derive(Clone, Copy, Debug)]
+#[repr(u8)]
+enum Width {
+    Narrow = 1,
+    /// x86-64-v3: AVX2, BMI, MOVBE.
+    Wide,
+    /// x86-64-v4: AVX-512.
+    Widest,
+}
+
+/// A [`Width`], or 0 before anybody asked: one load, where the standard library
+/// takes one for each feature.
+#[cfg(target_arch = "x86_64")]
+static WIDTH: AtomicU8 = AtomicU8::new(0);
+
 /// Runs `work` compiled for what x86-64-v3 processors have (AVX2, BMI, MOVBE),
 /// where this one has it: the same code in fewer instructions.
 #[inline(always)]
 pub fn widest<W: Work>(work: W) -> W::Done {
     #[cfg(target_arch = "x86_64")]
-    {
-        #[target_feature(enable = "avx,avx2,bmi1,bmi2,fma,lzcnt,movbe,popcnt")]
-        fn wide<W: Work>(work: W) -> W::Done {
-            work.run()
-        }
-        if is_wide() {
-            // SAFETY: this processor has these features.
-            return unsafe { wide(work) };
-        }
+    if has(Width::Wide) {
+        // SAFETY: this processor has these features.
+        return unsafe { wide(work) };
     }
     narrow(work)
 }
 
-/// Out of line, as its counterpart is.
+/// The same, and with AVX-512 on x86-64-v4 processors: for loops over columns of
+/// numbers. Not for what counts or chooses among a few, since the compiler takes
+/// masks of comparisons apart bit by bit then.
+#[inline(always)]
+pub fn columns<W: Work>(work: W) -> W::Done {
+    #[cfg(target_arch = "x86_64")]
+    if has(Width::Widest) {
+        // SAFETY: this processor has these features.
+        return unsafe { wider(work) };
+    }
+    widest(work)
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx,avx2,bmi1,bmi2,fma,lzcnt,movbe,popcnt")]
+fn wide<W: Work>(work: W) -> W::Done {
+    work.run()
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx,avx2,bmi1,bmi2,fma,lzcnt,movbe,popcnt")]
+#[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl")]
+fn wider<W: Work>(work: W) -> W::Done {
+    work.run()
+}
+
+/// Out of line, as its counterparts are.
 #[inline(never)]
 fn narrow<W: Work>(work: W) -> W::Done {
     work.run()
 }
 
-/// Whether this processor has what [`widest`] uses.
+/// Whether this processor has so much.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
-pub fn is_wide() -> bool {
-    // One load each; the standard library asks the processor once.
-    std::is_x86_feature_detected!("avx")
+fn has(width: Width) -> bool {
+    // Relaxed: whoever finds nothing there finds out by itself.
+    let known = WIDTH.load(Ordering::Relaxed);
+    if known == 0 {
+        find_out();
+        return false;
+    }
+    known >= width as u8
+}
+
+/// Asks the processor, for all work from now on.
+#[cfg(target_arch = "x86_64")]
+#[cold]
+#[inline(never)]
+fn find_out() {
+    let wide = std::is_x86_feature_detected!("avx")
         && std::is_x86_feature_detected!("avx2")
         && std::is_x86_feature_detected!("bmi1")
         && std::is_x86_feature_detected!("bmi2")
         && std::is_x86_feature_detected!("fma")
         && std::is_x86_feature_detected!("lzcnt")
         && std::is_x86_feature_detected!("movbe")
-        && std::is_x86_feature_detected!("popcnt")
-}
-
-/// Whether this processor has what [`widest`] uses.
-#[cfg(not(target_arch = "x86_64"))]
-pub fn is_wide() -> bool {
-    false
+        && std::is_x86_feature_detected!("popcnt");
+    let wider = wide
+        && std::is_x86_feature_detected!("avx512f")
+        && std::is_x86_feature_detected!("avx512bw")
+        && std::is_x86_feature_detected!("avx512cd")
+        && std::is_x86_feature_detected!("avx512dq")
+        && std::is_x86_feature_detected!("avx512vl");
+    let width = match (wide, wider) {
+        (_, true) => Width::Widest,
+        (true, _) => Width::Wide,
+        _ => Width::Narrow,
+    };
+    WIDTH.store(width as u8, Ordering::Relaxed);
 }
 
 #[cfg(test)]
@@ -99,6 +158,11 @@ mod tests {
     #[test]
     fn wide_or_not_the_result_is_the_same() {
         let numbers: Vec<u64> = (0..1000).map(|i| i * 0x0123_4567_89ab).collect();
-        assert_eq!(widest(Mix(&numbers)), narrow(Mix(&numbers)));
+        let narrow = narrow(Mix(&numbers));
+        // The first time nobody has asked yet what this processor has.
+        for _ in 0..2 {
+            assert_eq!(widest(Mix(&numbers)), narrow);
+            assert_eq!(columns(Mix(&numbers)), narrow);
+        }
     }
 }

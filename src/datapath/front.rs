@@ -20,6 +20,17 @@ impl Form16 {
         }
     }
 
+    /// The same as two numbers whose lowest byte comes first: the bytes, and
+    /// the bits that are known of them.
+    #[inline(always)]
+    pub(super) fn words(&self) -> ([u64; 2], [u64; 2]) {
+        let words = |form: u128| {
+            let form = form.to_le();
+            [form as u64, (form >> 64) as u64]
+        };
+        (words(self.bytes), words(self.known))
+    }
+
     #[inline(always)]
     pub(super) fn is_of(&self, front: [u8; 16]) -> bool {
         u128::from_ne_bytes(front) & self.known == self.bytes

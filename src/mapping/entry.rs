@@ -45,7 +45,7 @@ impl Key {
         Self(number)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) const fn bits(self) -> u64 {
         self.0
     }
@@ -279,28 +279,50 @@ impl Found {
         }
         Some(Mapping::decode([self.0[0], self.0[1], 0]))
     }
+}
 
-    /// The host it is at, if it is at one and has not ended at `now`: what is
-    /// asked most, in the fewest comparisons.
+impl fmt::Debug for Found {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.mapping(), f)
+    }
+}
+
+/// An answer without the hosts that a node was at before, in one word.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(transparent)]
+pub struct Reached(u64);
+
+impl Reached {
+    /// There is no mapping.
+    pub const NOTHING: Self = Self(u64::MAX);
+
+    /// What was found, as if it never was anywhere else.
     #[inline(always)]
-    pub const fn host_at(self, now: u32) -> Option<HostIndex> {
-        let word = self.0[0] as u32;
-        if word >> INDEX_BITS == Target::REMOTE && self.lasts(now) {
-            return Some(HostIndex(word & HOST_MASK));
-        }
-        None
+    pub const fn mapping(self) -> Option<Mapping> {
+        Found([self.0, 0]).mapping()
     }
 
-    /// The mark of its address, if it is at a host.
+    /// The number of the host it is at, if it is at one and has not ended at
+    /// `now`, and else a number that no host has. Without a branch, so that
+    /// several are found at once.
     #[inline(always)]
-    pub const fn mark(self) -> Mark {
-        mark_of(self.0[0] as u32)
+    pub const fn host_at(self, now: u32) -> u64 {
+        let index = self.0 & HOST_MASK as u64;
+        let is_host = self.0 & 0xf << INDEX_BITS == (Target::REMOTE as u64) << INDEX_BITS;
+        let index = if is_host { index } else { u64::MAX };
+        if self.lasts(now) { index } else { u64::MAX }
+    }
+
+    /// The byte of its mark, of what is at a host.
+    #[inline(always)]
+    pub const fn mark(self) -> u64 {
+        self.0 >> (HOST_BITS - 1) & 0xfe
     }
 
     /// The node of this host it is, whether it has ended or not.
     #[inline(always)]
     pub const fn node(self) -> Option<NodeIndex> {
-        let word = self.0[0] as u32;
+        let word = self.0 as u32;
         if word >> INDEX_BITS == Target::LOCAL {
             return Some(NodeIndex(word & INDEX_MASK));
         }
@@ -311,11 +333,11 @@ impl Found {
     #[inline(always)]
     pub const fn lasts(self, now: u32) -> bool {
         // 0, which never ends, becomes the last second there is.
-        ((self.0[0] >> 32) as u32).wrapping_sub(1) >= now
+        (self.0 >> 32).wrapping_sub(1) & u32::MAX as u64 >= now as u64
     }
 }
 
-impl fmt::Debug for Found {
+impl fmt::Debug for Reached {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&self.mapping(), f)
     }
@@ -326,6 +348,47 @@ const fn mark_of(word: u32) -> Mark {
     match word >> INDEX_BITS == Target::REMOTE {
         true => Mark::from_byte(((word & INDEX_MASK) >> HOST_BITS << 1) as u8),
         false => Mark::NONE,
+    }
+}
+
+/// What a burst of lookups leaves of an entry.
+pub(super) trait Answer: Copy {
+    const NOTHING: Self;
+    /// Whether it has the rare words too.
+    const WHOLE: bool;
+
+    fn new(words: Words) -> Self;
+
+    fn is_nothing(self) -> bool;
+}
+
+impl Answer for Found {
+    const NOTHING: Self = Found::NOTHING;
+    const WHOLE: bool = true;
+
+    #[inline(always)]
+    fn new(words: Words) -> Self {
+        Found::new(words)
+    }
+
+    #[inline(always)]
+    fn is_nothing(self) -> bool {
+        Found::is_nothing(self)
+    }
+}
+
+impl Answer for Reached {
+    const NOTHING: Self = Reached::NOTHING;
+    const WHOLE: bool = false;
+
+    #[inline(always)]
+    fn new([value, ..]: Words) -> Self {
+        Self(value)
+    }
+
+    #[inline(always)]
+    fn is_nothing(self) -> bool {
+        self == Self::NOTHING
     }
 }
 
@@ -368,22 +431,31 @@ mod tests {
                         mark,
                     };
                     let found = Found::new(mapping.encode());
-                    assert_eq!(found.mark(), mark);
+                    let reached = <Reached as Answer>::new(mapping.encode());
+                    assert!(!at_a_host || reached.mark() == u64::from(mark.byte()));
                     assert_eq!(Mapping::decode(mapping.encode()), mapping);
                     assert_eq!(found.mapping(), Some(mapping));
+                    let previous = None;
+                    assert_eq!(
+                        reached.mapping(),
+                        Some(Mapping {
+                            previous,
+                            ..mapping
+                        })
+                    );
                     for now in [0, 1, u32::MAX - 1, u32::MAX] {
                         let host = match target {
-                            Target::Remote(host) if !mapping.is_expired(now) => Some(host),
-                            _ => None,
+                            Target::Remote(host) if !mapping.is_expired(now) => host.get().into(),
+                            _ => u64::MAX,
                         };
-                        assert_eq!(found.host_at(now), host);
-                        assert_eq!(found.lasts(now), !mapping.is_expired(now));
+                        assert_eq!(reached.host_at(now), host);
+                        assert_eq!(reached.lasts(now), !mapping.is_expired(now));
                     }
                     let node = match target {
                         Target::Local(node) => Some(node),
                         _ => None,
                     };
-                    assert_eq!(found.node(), node);
+                    assert_eq!(reached.node(), node);
                 }
             }
         }
@@ -392,8 +464,9 @@ mod tests {
     #[test]
     fn words_that_nobody_wrote_send_nothing() {
         assert_eq!(Found::NOTHING.mapping(), None);
-        assert_eq!(Found::NOTHING.host_at(0), None);
-        assert_eq!(Found::NOTHING.node(), None);
+        assert_eq!(Reached::NOTHING.mapping(), None);
+        assert_eq!(Reached::NOTHING.host_at(0), u64::MAX);
+        assert_eq!(Reached::NOTHING.node(), None);
         assert_eq!(Target::decode(u32::MAX), Target::Refused);
     }
 

@@ -36,13 +36,13 @@ impl Seed {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn hash(self, key: u64) -> Hash {
         Hash(fold(fold(key ^ self.add, self.first), self.second))
     }
 }
 
-#[inline]
+#[inline(always)]
 fn fold(a: u64, b: u64) -> u64 {
     let product = u128::from(a) * u128::from(b);
     product as u64 ^ (product >> 64) as u64
@@ -53,7 +53,7 @@ pub(super) struct Hash(u64);
 
 impl Hash {
     /// A number below `count` (which fits 32 bits), evenly spread.
-    #[inline]
+    #[inline(always)]
     pub(super) fn below(self, count: usize) -> usize {
         (((self.0 >> 32) * count as u64) >> 32) as usize
     }

@@ -219,7 +219,7 @@ fn one_look<const WHOLE: bool>(rare: u64) {
             let table = table.clone();
             thread::spawn(move || {
                 let home = table.home(table.hash(KEY));
-                if let First::Hit(word) = table.bucket(home).look::<WHOLE>(KEY) {
+                if let First::Hit(word) = table.bucket(home).look(KEY, WHOLE) {
                     assert!([1, 3].contains(&word), "another key's: {word}");
                 }
             })

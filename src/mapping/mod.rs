@@ -60,7 +60,7 @@ mod model;
 #[cfg(all(test, not(loom)))]
 mod torture;
 
-pub use entry::{Found, HostIndex, Key, Mapping, NodeIndex, SideIndex, Target};
+pub use entry::{Found, HostIndex, Key, Mapping, NodeIndex, Reached, SideIndex, Target};
 pub use grow::Cursor;
 pub use prefix::{Prefix, PrefixError};
 pub use published::{Publisher, Refused, Subscriber};

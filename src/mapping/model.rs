@@ -223,9 +223,9 @@ proptest! {
         let found: Vec<_> = found.into_iter().map(Found::mapping).collect();
         prop_assert_eq!(&found, &answers);
         // Who leaves out where they were before learns where they are.
-        let mut reached = vec![Found::NOTHING; keys.len()];
+        let mut reached = vec![Reached::NOTHING; keys.len()];
         reader.reach_burst(&pin, &keys, &mut reached);
-        for (reached, answer) in reached.into_iter().map(Found::mapping).zip(answers) {
+        for (reached, answer) in reached.into_iter().map(Reached::mapping).zip(answers) {
             let bare = |mapping: Mapping| (mapping.target, mapping.expires);
             prop_assert_eq!(reached.map(bare), answer.map(bare));
         }

@@ -9,9 +9,11 @@ use std::{cell::Cell, fmt, marker::PhantomData};
 
 use arrayvec::ArrayVec;
 
+use crate::arch::{Work, widest};
+
 use super::{
     arch::prefetch,
-    entry::{Found, Key, Mapping},
+    entry::{Answer, Found, Key, Mapping, Reached},
     prefix,
     published::Subscriber,
     reclaim::Participant,
@@ -83,22 +85,17 @@ impl Reader {
     /// When `out` is shorter than `keys`.
     #[inline]
     pub fn lookup_burst(&self, pin: &Participant, keys: &[Key], out: &mut [Found]) {
-        self.find_all::<true>(pin, keys, out);
+        self.find_all(pin, keys, out);
     }
 
     /// Whether all were found.
     #[inline]
-    fn find_all<const WHOLE: bool>(
-        &self,
-        pin: &Participant,
-        keys: &[Key],
-        out: &mut [Found],
-    ) -> bool {
+    fn find_all<A: Answer>(&self, pin: &Participant, keys: &[Key], out: &mut [A]) -> bool {
         let out = &mut out[..keys.len()];
         let table = self.exact.get(pin);
         let mut all = true;
         for (keys, out) in keys.chunks(BURST).zip(out.chunks_mut(BURST)) {
-            all &= find_burst::<BURST, WHOLE>(table, keys, out);
+            all &= widest(FindBurst { table, keys, out });
         }
         all
     }
@@ -110,26 +107,26 @@ impl Reader {
     /// When `out` is shorter than `keys`.
     #[inline]
     pub fn resolve_burst(&self, pin: &Participant, keys: &[Key], out: &mut [Found]) {
-        if !self.find_all::<true>(pin, keys, out) {
+        if !self.find_all(pin, keys, out) {
             self.resolve_missing(pin, keys, out);
         }
     }
 
     /// As [`resolve_burst`](Self::resolve_burst), of who has no use for the
-    /// hosts that nodes were at before: answers may leave them out, and do not
+    /// hosts that nodes were at before: answers leave them out, and do not
     /// touch the memory they lie in. After a million nodes have moved that is
     /// a twelfth of a packet's time.
     ///
     /// # Panics
     /// When `out` is shorter than `keys`.
     #[inline]
-    pub fn reach_burst(&self, pin: &Participant, keys: &[Key], out: &mut [Found]) {
-        if !self.find_all::<false>(pin, keys, out) {
+    pub fn reach_burst(&self, pin: &Participant, keys: &[Key], out: &mut [Reached]) {
+        if !self.find_all(pin, keys, out) {
             self.resolve_missing(pin, keys, out);
         }
     }
 
-    fn resolve_missing(&self, pin: &Participant, keys: &[Key], out: &mut [Found]) {
+    fn resolve_missing<A: Answer>(&self, pin: &Participant, keys: &[Key], out: &mut [A]) {
         for (keys, out) in keys.chunks(BURST).zip(out.chunks_mut(BURST)) {
             if out.iter().any(|found| found.is_nothing()) {
                 self.resolve_rest(pin, keys, out);
@@ -139,7 +136,7 @@ impl Reader {
 
     /// The keys of a burst that nothing was found for.
     #[inline(never)]
-    fn resolve_rest(&self, pin: &Participant, keys: &[Key], out: &mut [Found]) {
+    fn resolve_rest<A: Answer>(&self, pin: &Participant, keys: &[Key], out: &mut [A]) {
         let nothing = |(at, _): &(usize, &Key)| out[*at].is_nothing();
         let (places, rest): (ArrayVec<usize, BURST>, ArrayVec<Key, BURST>) = keys
             .iter()
@@ -148,24 +145,37 @@ impl Reader {
             .map(|(at, key)| (at, *key))
             .unzip();
         prefix::longest_burst(self.prefixes.get(pin), &rest, |at, words| {
-            out[places[at]] = Found::new(words);
+            out[places[at]] = A::new(words);
         });
     }
 }
 
+/// One burst; whether all were found.
+struct FindBurst<'a, A> {
+    table: &'a Table,
+    keys: &'a [Key],
+    out: &'a mut [A],
+}
+
+impl<A: Answer> Work for FindBurst<'_, A> {
+    type Done = bool;
+
+    #[inline(always)]
+    fn run(self) -> bool {
+        find_burst::<BURST, A>(self.table, self.keys, self.out)
+    }
+}
+
 /// One burst of at most `N` keys; whether all were found.
-#[inline]
-fn find_burst<const N: usize, const WHOLE: bool>(
-    table: &Table,
-    keys: &[Key],
-    out: &mut [Found],
-) -> bool {
+#[inline(always)]
+fn find_burst<const N: usize, A: Answer>(table: &Table, keys: &[Key], out: &mut [A]) -> bool {
     let n = keys.len().min(out.len()).min(N);
     let mut homes = [0u32; N];
     let (keys, out, homes) = (&keys[..n], &mut out[..n], &mut homes[..n]);
+    let buckets = table.buckets();
     for i in 0..n {
         let home = table.home(table.hash(keys[i].bits()));
-        prefetch(table.bucket(home));
+        prefetch(buckets.at(home));
         homes[i] = home as u32;
     }
     // A few keys in a hundred are not where they belong. They are noted, and
@@ -173,14 +183,14 @@ fn find_burst<const N: usize, const WHOLE: bool>(
     let (mut later, mut count, mut all) = ([0u8; N], 0, true);
     for i in 0..n {
         let home = homes[i] as usize;
-        match table.bucket(home).look::<WHOLE>(keys[i].bits()) {
-            First::Hit(word) => out[i] = Found::new([word, 0, 0]),
+        match buckets.at(home).look(keys[i].bits(), A::WHOLE) {
+            First::Hit(word) => out[i] = A::new([word, 0, 0]),
             First::Nothing => {
-                out[i] = Found::NOTHING;
+                out[i] = A::NOTHING;
                 all = false;
             }
             First::Further | First::Unclear => {
-                prefetch(table.bucket(mate(home)));
+                prefetch(buckets.at(mate(home)));
                 later[count % N] = i as u8;
                 count += 1;
             }
@@ -188,7 +198,7 @@ fn find_burst<const N: usize, const WHOLE: bool>(
     }
     for i in &later[..count.min(N)] {
         let i = usize::from(*i) % N;
-        all &= search::<WHOLE>(table, homes[i] as usize, keys[i], &mut out[i]);
+        all &= search(table, homes[i] as usize, keys[i], &mut out[i]);
     }
     all
 }
@@ -196,14 +206,14 @@ fn find_burst<const N: usize, const WHOLE: bool>(
 /// What the first look did not settle. Out of line: the others need its
 /// registers.
 #[inline(never)]
-fn search<const WHOLE: bool>(table: &Table, home: usize, key: Key, out: &mut Found) -> bool {
+fn search<A: Answer>(table: &Table, home: usize, key: Key, out: &mut A) -> bool {
     // Nearly always there. If the first bucket is what is unclear, the key is
     // not in this one.
-    if let First::Hit(word) = table.bucket(mate(home)).look::<WHOLE>(key.bits()) {
-        *out = Found::new([word, 0, 0]);
+    if let First::Hit(word) = table.bucket(mate(home)).look(key.bits(), A::WHOLE) {
+        *out = A::new([word, 0, 0]);
         return true;
     }
     let words = table.find(key.bits());
-    *out = words.map_or(Found::NOTHING, Found::new);
+    *out = words.map_or(A::NOTHING, A::new);
     words.is_some()
 }

@@ -154,10 +154,10 @@ impl Bucket {
         (equal(0) | equal(1) | equal(2)) & state
     }
 
-    /// One look, which is enough for nearly all keys. `WHOLE` says whether the
+    /// One look, which is enough for nearly all keys. `whole` says whether the
     /// rare words are wanted too: they are not in this line.
     #[inline(always)]
-    pub(super) fn look<const WHOLE: bool>(&self, key: u64) -> First {
+    pub(super) fn look(&self, key: u64, whole: bool) -> First {
         // Acquire pairs with the release stores of `state` in `update`: a slot
         // that is used shows the key and the words it was filled with.
         let state = self.state.load(Ordering::Acquire);
@@ -179,7 +179,7 @@ impl Bucket {
         // published before this word is seen after it.
         fence(Ordering::Acquire);
         let again = self.state.load(Ordering::Relaxed);
-        let unclear = if WHOLE { WRITING | RARE_MASK } else { WRITING };
+        let unclear = if whole { WRITING | RARE_MASK } else { WRITING };
         if (again ^ state) | (state & unclear) == 0 {
             First::Hit(word)
         } else {
@@ -239,13 +239,13 @@ impl Table {
         size_of_val(&*self.buckets) + rare + size_of::<Self>()
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn hash(&self, key: u64) -> Hash {
         self.seed.hash(key)
     }
 
     /// The first bucket of a key.
-    #[inline]
+    #[inline(always)]
     pub(super) fn home(&self, hash: Hash) -> usize {
         hash.below(self.buckets.len())
     }
@@ -265,14 +265,15 @@ impl Table {
         pair * PAIR + (home ^ i) % PAIR
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn bucket(&self, bucket: usize) -> &Bucket {
-        debug_assert!(bucket < self.buckets.len());
-        // SAFETY: buckets come from `home`, `probe` and `group`: `Hash::below`
-        // keeps to its bound and the remainder in `probe` is below `pairs`
-        // (both tested), of which each has PAIR buckets; `group` ends at the
-        // number of buckets.
-        unsafe { self.buckets.get_unchecked(bucket) }
+        self.buckets().at(bucket)
+    }
+
+    /// All buckets, for who looks at many: where they are is then asked once.
+    #[inline(always)]
+    pub(super) fn buckets(&self) -> Buckets<'_> {
+        Buckets(&self.buckets)
     }
 
     pub(super) fn rare(&self, bucket: usize, slot: usize) -> &Rare {
@@ -338,6 +339,22 @@ impl Table {
             }
         }
         Err(0)
+    }
+}
+
+/// The buckets of a table.
+#[derive(Clone, Copy)]
+pub(super) struct Buckets<'a>(&'a [Bucket]);
+
+impl<'a> Buckets<'a> {
+    #[inline(always)]
+    pub(super) fn at(self, bucket: usize) -> &'a Bucket {
+        debug_assert!(bucket < self.0.len());
+        // SAFETY: buckets come from `home`, `probe` and `group`: `Hash::below`
+        // keeps to its bound and the remainder in `probe` is below `pairs`
+        // (both tested), of which each has PAIR buckets; `group` ends at the
+        // number of buckets; `mate` stays within the pair.
+        unsafe { self.0.get_unchecked(bucket) }
     }
 }
 

@@ -18,6 +18,13 @@ pub struct Meta {
 const _: () = assert!(size_of::<Meta>() <= 16, "Meta is copied for every packet");
 
 impl Meta {
+    /// Of a packet of which only the port is to be filled in.
+    pub const PLAIN: Meta = Meta {
+        port: 0,
+        vlan: 0,
+        offload: Offload::NONE,
+    };
+
     /// Whether there is nothing to know of the packet but its bytes.
     #[inline(always)]
     pub fn is_plain(&self) -> bool {

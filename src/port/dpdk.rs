@@ -170,6 +170,9 @@ impl DpdkPort {
     }
 }
 
+/// Of packets that nothing is to be known of.
+const PLAIN: [Meta; BURST] = [Meta::PLAIN; BURST];
+
 impl Port for DpdkPort {
     type Packet = Mbuf;
 
@@ -194,7 +197,9 @@ impl Port for DpdkPort {
         if tagged {
             into.metas.extend(into.packets.iter().map(meta));
         } else {
-            into.metas.extend(std::iter::repeat_n(Meta::default(), n));
+            // In one copy, where `extend` would look for room each time. A burst
+            // has room for all that a queue gives.
+            let _ = into.metas.try_extend_from_slice(&PLAIN[..n.min(BURST)]);
         }
         into.unfinished = self.unfinished && mark(into);
         n

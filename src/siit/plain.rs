@@ -19,9 +19,7 @@
 //! [`inbound`]: super::inbound()
 
 use super::{HOP_LIMIT, Mode};
-use crate::wire::checksum::fold;
 use crate::wire::flowlabel::{ENTROPY_MASK, Tag};
-use crate::wire::load::chunk;
 use crate::wire::{ipv4, ipv6, protocol, tcp, udp};
 
 /// Version and hop limit, which all packets have in common.
@@ -89,6 +87,13 @@ impl First {
         (self.0 >> NEXT_HEADER) as u8
     }
 
+    /// Whether the protocol is this, asked of the word as a whole: so of
+    /// several words at once.
+    #[inline(always)]
+    pub fn is(self, protocol: u8) -> bool {
+        self.0 & 0xff << NEXT_HEADER == u64::from(protocol) << NEXT_HEADER
+    }
+
     /// Whether the label is one that a host writes, of a packet that may be
     /// delivered.
     #[inline(always)]
@@ -119,29 +124,31 @@ impl First {
         self.0 >> TAG & 3 == Tag::Siit as u64
     }
 
-    /// The IPv4 header: its first two words, its third and fourth, its fifth.
+    /// The IPv4 header: its first two words, its third and fourth, and its
+    /// fifth as a number of 32 bits, which `dst` and `id` of 16 are too. Of
+    /// `src` the lower 32 bits count.
     #[inline(always)]
-    pub fn restored(self, src: u32, dst: u32, id: u16) -> (u64, u64, u32) {
-        let (df, id) = (self.0 >> (DF - 14) & DF4, u64::from(id) << 16);
+    pub fn restored(self, src: u64, dst: u64, id: u64) -> [u64; 3] {
+        let (df, id) = (self.0 >> (DF - 14) & DF4, id << 16);
         let tos = self.0 >> (CLASS - 48) & 0xff << 48;
         let length = (self.0 << (32 - LENGTH) & 0xffff << 32) + ((ipv4::HEADER_LEN as u64) << 32);
         let ab = 0x45 << 56 | tos | length | id | df;
         let ttl = self.0 << (56 - TTL) & 0xff << 56;
-        let cd = ttl | (self.0 << (48 - NEXT_HEADER) & 0xff << 48) | u64::from(src);
-        let checksum = !fold(sum(ab, cd, dst));
-        (ab, cd | u64::from(checksum) << 32, dst)
+        let cd = ttl | (self.0 << (48 - NEXT_HEADER) & 0xff << 48) | src & 0xffff_ffff;
+        // By halves, so that there is no carry to be looked for.
+        let halves = |word: u64| (word & 0xffff_ffff) + (word >> 32);
+        let checksum = !fold_halves(halves(ab) + halves(cd) + dst) & 0xffff;
+        [ab, cd | checksum << 32, dst]
     }
 }
 
-/// Whether the checksum of an IPv4 header without options is right.
+/// A one's complement sum of less than 2^48, folded: a loop over it is done
+/// several at once.
 #[inline(always)]
-pub fn is_right(header: &[u8; ipv4::HEADER_LEN]) -> bool {
-    let sum = sum(
-        u64::from_ne_bytes(chunk(header, 0)),
-        u64::from_ne_bytes(chunk(header, 8)),
-        u32::from_ne_bytes(chunk(header, 16)),
-    );
-    fold(sum) == 0xffff
+fn fold_halves(sum: u64) -> u64 {
+    let sum = (sum & 0xffff) + (sum >> 16 & 0xffff) + (sum >> 32);
+    let sum = (sum & 0xffff) + (sum >> 16);
+    (sum & 0xffff) + (sum >> 16)
 }
 
 /// The one's complement sum of an IPv4 header, in either order of bytes.
@@ -171,27 +178,40 @@ pub const fn part(part: u16) -> u32 {
     part.to_be() as u32
 }
 
+/// The [`part`] of a [`Mark`] with this byte: so of several at once.
+///
+/// [`Mark`]: crate::wire::Mark
+#[inline(always)]
+pub const fn part_of_mark(byte: u64) -> u64 {
+    match cfg!(target_endian = "little") {
+        true => byte,
+        false => byte << 8,
+    }
+}
+
+/// What takes a [`part`] back.
+pub const fn back(part: u16) -> u32 {
+    !part.to_be() as u32
+}
+
+/// Where the checksum is in a transport header.
+#[inline(always)]
+pub fn checksum_at(protocol: u8) -> usize {
+    // A table: of mixed traffic no branch foretells it.
+    const AT: [u8; 256] = {
+        let mut at = [udp::field::CHECKSUM as u8; 256];
+        at[protocol::TCP as usize] = tcp::field::CHECKSUM as u8;
+        at
+    };
+    usize::from(AT[usize::from(protocol)])
+}
+
 /// Adjusts the checksum in a transport header to new addresses; `parts` is the
 /// sum of both ends' [`part`]s. `None`, and nothing has changed, for one of the
 /// zeros that have rules of their own: see "Two zeros" at [`siit`](super).
 #[inline(always)]
 pub fn adjust(transport: &mut [u8], protocol: u8, parts: u32) -> Option<()> {
-    exchange(transport, protocol, parts)
-}
-
-/// The reverse of [`adjust`].
-#[inline(always)]
-pub fn restore(transport: &mut [u8], protocol: u8, parts: u32) -> Option<()> {
-    exchange(transport, protocol, !fold32(parts) as u32)
-}
-
-#[inline(always)]
-fn exchange(transport: &mut [u8], protocol: u8, parts: u32) -> Option<()> {
-    let at = if protocol == protocol::TCP {
-        tcp::field::CHECKSUM
-    } else {
-        udp::field::CHECKSUM
-    };
+    let at = checksum_at(protocol);
     let field = transport.get_mut(at..at + 2)?.first_chunk_mut()?;
     let value = u16::from_ne_bytes(*field);
     // 0 or ffff.
@@ -211,9 +231,72 @@ fn exchange(transport: &mut [u8], protocol: u8, parts: u32) -> Option<()> {
     Some(())
 }
 
+/// Writes what [`adjusted`] has made.
+#[inline(always)]
+pub fn set_checksum(transport: &mut [u8], protocol: u8, sum: u16) {
+    let at = checksum_at(protocol);
+    if let Some(field) = transport.get_mut(at..at + 2) {
+        field.copy_from_slice(&sum.to_ne_bytes());
+    }
+}
+
+/// What [`adjust`] makes of a checksum, as it lies in the packet, and a second
+/// number that is zero unless it is left to others. With the sum of both ends'
+/// [`back`]s the reverse. Without a branch, so that several are done at once.
+#[inline(always)]
+pub fn adjusted(value: u64, is_udp: bool, parts: u64) -> (u64, u64) {
+    let sum = (value ^ 0xffff) + parts;
+    let sum = (sum & 0xffff) + (sum >> 16);
+    let changed = ((sum & 0xffff) + (sum >> 16)) ^ 0xffff;
+    let zero = if is_udp { 0xffff } else { 0 };
+    let changed = if changed == 0 { zero } else { changed };
+    let odd = if value == 0xffff { 1 } else { 0 };
+    let none = if value == 0 { zero ^ 0xffff } else { 0 };
+    (if value == 0 { 0 } else { changed }, odd | none)
+}
+
 #[inline(always)]
 const fn fold32(sum: u32) -> u16 {
     (sum.wrapping_add(sum.rotate_left(16)) >> 16) as u16
 }
 
 const _: () = assert!(ipv6::HEADER_LEN == 40 && ipv4::HEADER_LEN == 20);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_of_marks() {
+        for byte in 0..=255 {
+            let sum = crate::wire::Mark::from_byte(byte).sum();
+            assert_eq!(part_of_mark(byte.into()), u64::from(part(sum)));
+        }
+    }
+
+    /// Every checksum, there and back: columns say what packets get.
+    #[test]
+    fn columns_and_packets_agree() {
+        for protocol in [protocol::UDP, protocol::TCP] {
+            let is_udp = protocol == protocol::UDP;
+            let at = checksum_at(protocol);
+            for (value, one) in (0..=u16::MAX).flat_map(|v| [(v, 0), (v, 0x1234), (v, 0xffff)]) {
+                let other = 0x0a5a;
+                let mut header = [0; 20];
+                header[at..at + 2].copy_from_slice(&value.to_ne_bytes());
+                let parts = part(one) + part(other);
+                let done = adjust(&mut header, protocol, parts);
+                let (sum, odd) = adjusted(value.into(), is_udp, parts.into());
+                assert_eq!(done.is_some(), odd == 0, "{value:x}");
+                if odd != 0 {
+                    continue;
+                }
+                let mut written = [0; 20];
+                set_checksum(&mut written, protocol, sum as u16);
+                assert_eq!(written, header, "{value:x}");
+                let (again, odd) = adjusted(sum, is_udp, (back(one) + back(other)).into());
+                assert!(odd != 0 || again == u64::from(value), "{value:x} {again:x}");
+            }
+        }
+    }
+}

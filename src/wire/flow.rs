@@ -33,24 +33,25 @@ pub fn hash(header: &ipv4::Header, payload: &[u8]) -> u32 {
 /// stand in the packet, the ports zero where none are shown.
 #[inline(always)]
 pub fn of(addresses: [u8; 8], protocol: u8, ports: [u8; 4]) -> u32 {
-    let addresses = u64::from_le_bytes(addresses);
-    let rest = u64::from(u32::from_le_bytes(ports)) << 8 | u64::from(protocol);
-    // The product carries every bit of both sides to its middle, and folding
-    // its halves brings the middle everywhere; the second one evens out what
-    // neighbouring ports and addresses leave. The constants have their bits
-    // well spread, so that no side is ever nearly zero.
-    let mixed = fold(
-        addresses ^ 0xbf58_476d_1ce4_e5b9,
-        rest ^ 0x94d0_49bb_1331_11eb,
-    );
-    (mixed.wrapping_mul(0x9fb2_1c65_1e98_df25) >> 32) as u32
+    let ports = u32::from_le_bytes(ports);
+    mix(u64::from_le_bytes(addresses), protocol.into(), ports.into()) as u32
 }
 
-/// The full product, its halves folded.
+/// [`of`] of the same in words, lowest byte first. Products of two numbers of 32 bits and
+/// nothing else, of which a vector register takes several flows at once.
 #[inline(always)]
-fn fold(a: u64, b: u64) -> u64 {
-    let product = u128::from(a) * u128::from(b);
-    product as u64 ^ (product >> 64) as u64
+pub fn mix(addresses: u64, protocol: u64, ports: u64) -> u64 {
+    const LOW: u64 = u32::MAX as u64;
+    // A multiplier of its own for each: no two differences cancel by chance
+    // more often than chance has it. The constants are odd and have their bits
+    // well spread.
+    let sum = ((addresses & LOW) * 0x9e37_79b1)
+        .wrapping_add((addresses >> 32) * 0x85eb_ca77)
+        .wrapping_add((ports & LOW) * 0xc2b2_ae3d)
+        .wrapping_add((protocol & LOW) * 0x27d4_eb2f);
+    // The middle of a product depends on every bit of its factors.
+    let folded = (sum ^ sum >> 32) & LOW;
+    (folded * 0x9fb2_1c65) >> 24 & LOW
 }
 
 /// The bits of a hash that go into the flow label: the upper ones, so that

@@ -13,6 +13,12 @@ pub fn be64<const N: usize>(bytes: &[u8; N], at: usize) -> u64 {
     u64::from_be_bytes(chunk(bytes, at))
 }
 
+/// Eight bytes as a number whose lowest byte comes first.
+#[inline(always)]
+pub fn le64<const N: usize>(bytes: &[u8; N], at: usize) -> u64 {
+    u64::from_le_bytes(chunk(bytes, at))
+}
+
 /// `M` bytes as they lie there.
 #[inline(always)]
 pub fn chunk<const N: usize, const M: usize>(bytes: &[u8; N], at: usize) -> [u8; M] {

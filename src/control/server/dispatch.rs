@@ -7,7 +7,7 @@ use super::write::Answer;
 use super::{Asker, Server};
 use crate::control::plant::Plant;
 use crate::control::proto::*;
-use crate::control::store::{self, Store};
+use crate::control::store::Store;
 use crate::model::Origin;
 
 #[derive(Serialize)]

@@ -1,27 +1,24 @@
 //! Plain packets of other hosts, to nodes of this one.
 
-use crate::arch::{Work, widest};
-use crate::mapping::{Found, Key};
+use crate::arch::{self, Work};
 use crate::packet::{Meta, Packet};
 use crate::siit::plain::{self, First};
-use crate::wire::load::{be64, chunk};
-use crate::wire::{Mark, Vaddr, ethernet, ipv4, ipv6};
+use crate::wire::{Vaddr, ethernet, ipv4, ipv6, protocol};
 
 use super::super::trace::Stage;
 use super::super::{BURST, Context, Results};
-use super::tables::{Door, Own, Receiver, Way};
-use super::{IPV4_FRONT, Meter, Rest, Scratch};
+use super::arrivals::{Arrivals, Columns};
+use super::tables::{Door, Own, Receiver, Tables};
+use super::{IN_PLACE, Meter, Rest, Scratch};
 
 /// Where the IPv6 header begins, and what follows it.
 const L3: usize = ethernet::HEADER_LEN;
-const L4: usize = L3 + ipv6::HEADER_LEN;
-/// Its addresses.
-const SOURCE: usize = L3 + ipv6::field::SOURCE;
-const DESTINATION: usize = L3 + ipv6::field::DESTINATION;
+/// What the headers of IPv4 take.
+const FRONT: usize = L3 + ipv4::HEADER_LEN;
 /// How much shorter the network header becomes.
 const SHRINKING: usize = ipv6::HEADER_LEN - ipv4::HEADER_LEN;
-/// As far as a packet is read.
-const IPV6_FRONT: usize = IPV4_FRONT + SHRINKING;
+/// The sign of a column: of what is less than nothing.
+const BELOW: u64 = 1 << 63;
 
 /// Delivers what is plain of a burst that came in by one port; returns the
 /// rest.
@@ -46,29 +43,28 @@ pub fn inbound<P: Packet, M: Meter>(
         metas,
         scratch,
     };
-    let (mut rest, n) = widest(sort);
+    let (mut rest, n) = arch::columns(sort);
     meter.passed(Stage::Classify, n);
-    let ends = 2 * n;
+    let Scratch {
+        keys,
+        sources,
+        found,
+        origins,
+        ..
+    } = scratch;
     cx.mappings
-        .reach_burst(cx.pin, &scratch.keys[..ends], &mut scratch.found[..ends]);
+        .reach_burst(cx.pin, &sources[..n], &mut origins[..n]);
+    cx.mappings.reach_burst(cx.pin, &keys[..n], &mut found[..n]);
     meter.passed(Stage::Resolve, n);
-    // Twice, so that who has no slots does not look for them.
-    rest.add_all(match tables.own.slots {
-        false => widest(Deliver::<_, false> {
-            cx,
-            packets,
-            scratch,
-            n,
-            results,
-        }),
-        true => widest(Deliver::<_, true> {
-            cx,
-            packets,
-            scratch,
-            n,
-            results,
-        }),
-    });
+    let deliver = Deliver {
+        cx,
+        tables,
+        packets,
+        scratch,
+        n,
+        results,
+    };
+    rest.add_all(arch::columns(deliver));
     meter.passed(Stage::Rewrite, n);
     rest
 }
@@ -87,54 +83,133 @@ impl<P: Packet> Work for Sort<'_, P> {
 
     #[inline(always)]
     fn run(self) -> (Rest, usize) {
-        let scratch = self.scratch;
         let len = self.packets.len().min(self.metas.len()).min(BURST);
         let (packets, metas) = (&self.packets[..len], &self.metas[..len]);
-        let mut rest = Rest::default();
-        let mut n = 0;
-        for i in 0..len {
-            match examine(self.own, self.door, &packets[i], &metas[i]) {
-                Some([source, destination]) => {
-                    let k = n % BURST;
-                    scratch.keys[2 * k] = source;
-                    scratch.keys[2 * k + 1] = destination;
-                    scratch.at[k] = i as u8;
-                    n += 1;
-                }
-                None => rest.add(i),
-            }
+        let scratch = self.scratch;
+        let Scratch {
+            arrivals,
+            sources,
+            keys,
+            firsts,
+            faults: odd,
+            sums,
+            at,
+            ..
+        } = scratch;
+        arrivals.read(packets, metas, sums);
+        let columns = Columns {
+            sources,
+            destinations: keys,
+            firsts,
+            faults: odd,
+        };
+        let faults = arrivals.judge(self.own, self.door, len, columns);
+        *at = IN_PLACE;
+        match faults {
+            0 => (Rest::default(), len),
+            _ => scratch.close_ranks(len),
         }
-        (rest, n)
     }
 }
 
 /// Authorize, resolve and rewrite; nothing of a packet that is not delivered
 /// has changed. Returns what is not plain.
-struct Deliver<'a, 'c, P, const SLOTS: bool> {
+struct Deliver<'a, 'c, P> {
     cx: &'a Context<'c>,
+    tables: &'a Tables,
     packets: &'a mut [P],
-    scratch: &'a Scratch,
+    scratch: &'a mut Scratch,
     n: usize,
     results: &'a mut Results,
 }
 
-impl<P: Packet, const SLOTS: bool> Work for Deliver<'_, '_, P, SLOTS> {
+impl<P: Packet> Work for Deliver<'_, '_, P> {
     type Done = Rest;
 
     #[inline(always)]
     fn run(self) -> Rest {
-        let (cx, scratch) = (self.cx, self.scratch);
+        let Deliver {
+            cx,
+            tables,
+            packets,
+            results,
+            ..
+        } = self;
+        let Tables {
+            ways,
+            receivers,
+            own,
+            ..
+        } = tables;
+        let (ways, receivers) = (&ways[..], &receivers[..]);
+        let (mask, marked) = (own.mask, own.marked());
+        let n = self.n.min(BURST);
+        let Scratch {
+            arrivals,
+            keys,
+            firsts,
+            at,
+            found,
+            origins,
+            hosts,
+            ends,
+            faults,
+            sums,
+            ..
+        } = self.scratch;
+        let mut ids = [0; BURST];
+        if firsts[..n].iter().any(|first| !first.df()) {
+            for (id, at) in ids.iter_mut().zip(at[..n].iter()) {
+                *id = u64::from(cx.fresh.of(usize::from(*at)));
+            }
+        }
+        arrivals.compose(n, &ids, firsts, keys);
+        super::hosts(origins, cx.seconds, n, hosts);
+        for k in 0..n {
+            let way = super::at(ways, hosts[k]);
+            let node = found[k].node();
+            let receiver = node.and_then(|node| receivers.get(node.index()));
+            ends.rooms_and_parts[k] = 0;
+            if let (Some(way), Some(receiver)) = (way, receiver) {
+                let back = u64::from(way.back) + u64::from(receiver.back);
+                let room_and_mark =
+                    u64::from(receiver.room) | u64::from(receiver.mark.byte()) << 16;
+                ends.rooms_and_parts[k] = room_and_mark << 32 | back;
+                ends.high[k] = u64::from_le_bytes(way.high);
+                ends.low[k] = way.low;
+                ends.keys[k] = receiver.key;
+            }
+        }
+        for k in 0..n {
+            let room = ends.rooms_and_parts[k] >> 32 & 0xffff;
+            // A slot that is not the receiver's does no harm, but is not plain.
+            let (from, to) = arrivals.marks(k);
+            let slot = (ends.rooms_and_parts[k] >> 48 ^ to) & marked;
+            let mark = plain::part_of_mark(from & marked) ^ 0xffff;
+            let (high, low) = arrivals.source(k);
+            let authentic = ends.high[k] ^ high | ends.low[k] ^ low & mask;
+            // Of what was not adjusted nothing is taken back.
+            let back = (ends.rooms_and_parts[k] & u64::from(u32::MAX)) + mark;
+            let back = if firsts[k].is_siit() { back } else { 0 };
+            let is_udp = firsts[k].is(protocol::UDP);
+            let (sum, odd) = plain::adjusted(sums[k], is_udp, back);
+            let payload = u64::from(firsts[k].payload_len());
+            sums[k] = sum;
+            let fits = ends.keys[k] ^ keys[k].number() | room.wrapping_sub(payload) & BELOW;
+            faults[k] = odd | authentic | fits | slot;
+        }
         let mut rest = Rest::default();
-        for k in 0..self.n.min(BURST) {
-            let i = usize::from(scratch.at[k]);
-            let ends = (scratch.found[2 * k], scratch.found[2 * k + 1]);
-            let key = scratch.keys[2 * k + 1];
-            let sent = match self.packets.get_mut(i) {
-                Some(packet) => deliver_one::<P, SLOTS>(cx, packet, ends, (key, i)),
-                None => None,
+        for k in 0..n {
+            let i = usize::from(at[k]);
+            let sent = match (found[k].node(), packets.get_mut(i)) {
+                (Some(node), Some(packet)) if faults[k] == 0 => {
+                    let receiver = receivers.get(node.index());
+                    deliver(packet, receiver, arrivals, (firsts[k], sums[k] as u16), k)
+                }
+                _ => None,
             };
             match sent {
-                Some(port) => self.results.sent(i, port),
+                Some(port) => results.sent(i, port),
                 None => rest.add(i),
             }
         }
@@ -142,76 +217,24 @@ impl<P: Packet, const SLOTS: bool> Work for Deliver<'_, '_, P, SLOTS> {
     }
 }
 
-/// Returns the port that it leaves by.
+/// Writes link and IPv4 header over the `k`th plain packet, and the checksum
+/// that goes with them; nothing has changed of one that has no room. Returns
+/// the port that it leaves by.
 #[inline(always)]
-fn deliver_one<P: Packet, const SLOTS: bool>(
-    cx: &Context<'_>,
+fn deliver<P: Packet>(
     packet: &mut P,
-    (source, destination): (Found, Found),
-    what: (Key, usize),
+    receiver: Option<&Receiver>,
+    arrivals: &Arrivals,
+    (first, sum): (First, u16),
+    k: usize,
 ) -> Option<u16> {
-    let tables = cx.topology.plain();
-    let way = tables.ways.get(source.host_at(cx.seconds)?.index())?;
-    let receiver = tables.receivers.get(destination.node()?.index())?;
-    restore::<P, SLOTS>(cx, packet, (way, receiver), what)
-}
-
-/// Source and destination of a packet that a host may have sent.
-#[inline(always)]
-fn examine<P: Packet>(own: &Own, door: &Door, packet: &P, meta: &Meta) -> Option<[Key; 2]> {
-    let head = packet.head();
-    let frame = head.first_chunk::<IPV6_FRONT>()?;
-    let first = First(be64(frame, L3));
-    let (source, low) = (be64(frame, SOURCE + 8), be64(frame, DESTINATION + 8));
-    let [from, to] = [source & own.key, low & own.key];
-    let ours = door.form.is_of(chunk(frame, 0))
-        && chunk(frame, DESTINATION) == own.high
-        && low & own.mask == own.low
-        && to >> 32 != 0
-        && from >> 32 == to >> 32
-        && first.is_from_host()
-        && packet.is_simple()
-        && meta.is_plain();
-    let payload = usize::from(first.payload_len());
-    let fits = payload >= plain::least(first.protocol()) && payload <= head.len() - L4;
-    (ours && fits).then(|| [from, to].map(Key::from_number))
-}
-
-/// Authorizes a packet and writes link and IPv4 header over it; nothing of one
-/// that is not delivered has changed. `i` is its place in the burst.
-#[inline(always)]
-fn restore<P: Packet, const SLOTS: bool>(
-    cx: &Context<'_>,
-    packet: &mut P,
-    (way, receiver): (&Way, &Receiver),
-    (key, i): (Key, usize),
-) -> Option<u16> {
-    let own = &cx.topology.plain().own;
-    let frame = packet.head().first_chunk::<IPV6_FRONT>()?;
-    let (first, low) = (First(be64(frame, L3)), be64(frame, SOURCE + 8));
-    let authentic = way.high == chunk(frame, SOURCE) && way.low == low & own.mask;
-    let fits = receiver.key == key.number() && first.payload_len() <= receiver.room;
-    // A slot that is not the receiver's does no harm, but is not plain.
-    let its_slot = !SLOTS || frame[DESTINATION + 8] == receiver.mark.byte();
-    if !(authentic && fits && its_slot) {
-        return None;
-    }
-    let sender = Mark::from_byte(frame[SOURCE + 8]);
-    if first.is_siit() {
-        let slot = if SLOTS { plain::part(sender.sum()) } else { 0 };
-        let parts = receiver.part + way.part + slot;
-        let transport = packet.head_mut().get_mut(L4..)?;
-        plain::restore(transport, first.protocol(), parts)?;
-    }
-    let len = L3 + ipv4::HEADER_LEN + usize::from(first.payload_len());
+    let receiver = receiver?;
+    let len = FRONT + usize::from(first.payload_len());
     let frame = packet.reshape(-(SHRINKING as isize), len).ok()?;
-    let (link, rest) = frame.split_first_chunk_mut()?;
-    let net = rest.first_chunk_mut::<{ ipv4::HEADER_LEN }>()?;
-    *link = receiver.link(Vaddr(low as u32));
-    let id = if first.df() { 0 } else { cx.fresh.of(i) };
-    let (ab, cd, e) = first.restored(low as u32, key.vaddr(), id);
-    net[..8].copy_from_slice(&ab.to_be_bytes());
-    net[8..16].copy_from_slice(&cd.to_be_bytes());
-    net[16..].copy_from_slice(&e.to_be_bytes());
+    let (front, transport) = frame.split_first_chunk_mut::<FRONT>()?;
+    let (_, low) = arrivals.source(k);
+    *front.first_chunk_mut()? = receiver.link(Vaddr(low as u32));
+    arrivals.write(k, front.last_chunk_mut()?);
+    plain::set_checksum(transport, first.protocol(), sum);
     Some(receiver.port)
 }

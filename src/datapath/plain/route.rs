@@ -56,7 +56,7 @@ impl Work for Spend<'_> {
         let (tables, scratch) = (self.topology.plain(), self.scratch);
         let mut others = 0;
         for k in 0..self.n.min(BURST) {
-            if scratch.paths[k] & ROUTED == 0 {
+            if scratch.flows[k] & ROUTED == 0 {
                 continue;
             }
             let sender = tables.senders.get(scratch.senders[k].index());
@@ -158,7 +158,7 @@ pub(super) fn tally(
         payloads: 0,
     };
     for k in 0..n.min(BURST) {
-        if scratch.paths[k] & ROUTED == 0 || rest.has(usize::from(scratch.at[k])) {
+        if scratch.flows[k] & ROUTED == 0 || rest.has(usize::from(scratch.at[k])) {
             continue;
         }
         let (sender, out, dst) = (scratch.senders[k], scratch.outs[k], scratch.keys[k]);

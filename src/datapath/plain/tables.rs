@@ -123,11 +123,12 @@ pub(super) struct Sender {
     pub gateway: u32,
     /// The router there.
     pub router: u32,
-    /// What its end adds to a checksum, if checksums are adjusted.
+    /// What its end adds to a checksum.
     pub part: u32,
     pub header: Form,
     pub saddr: [u8; 16],
-    pub siit: bool,
+    /// The bits of both ends' parts that count: none if checksums stay.
+    pub adjusts: u32,
     /// Its SYNs are changed on their way: they are not plain.
     pub clamps: bool,
 }
@@ -162,7 +163,7 @@ impl Sender {
             part: plain::part(node.checksum_part),
             header: Form::new(mode, tos, topology.entropy.mask()),
             saddr: (u128::from_be_bytes(node.saddr) | u128::from(node.vaddr.0)).to_be_bytes(),
-            siit: mode == Mode::Siit,
+            adjusts: if mode == Mode::Siit { u32::MAX } else { 0 },
             clamps: vnet.is_some_and(|vnet| vnet.mss != 0),
         }
     }
@@ -207,6 +208,8 @@ pub(super) const ROUTER: u8 = Kind::Node as u8 ^ Kind::Router as u8;
 
 const _: () = assert!(size_of::<Receiver>() == 32 && size_of::<Sender>() == 128);
 const _: () = assert!(ROUTER.is_power_of_two() && Kind::Node as u8 & ROUTER != 0);
+// Form16::NONE is not the router's form of anything.
+const _: () = assert!(ROUTER != 1);
 
 /// The MAC that the node's port knows it by; zero if it is alone there, and
 /// whichever it uses. Among several, who it is has been found by its MAC.
@@ -226,32 +229,27 @@ fn key(node: &NodeRecord) -> Key {
     Key::new(node.vni.0, node.vaddr.0)
 }
 
-/// A MAC as a number.
-fn number(mac: Mac) -> u64 {
-    let [a, b, c, d, e, f] = mac.0;
-    u64::from_be_bytes([0, 0, a, b, c, d, e, f])
-}
-
 /// A node, as packets are delivered to it.
 #[derive(Debug)]
 #[repr(align(32))]
 pub(super) struct Receiver {
     /// (vni, address), 0 for a node that nothing plain is delivered to.
     pub key: u64,
-    /// Its MAC as the first six of eight bytes.
-    pub mac: u64,
-    /// Its gateway's address, for what comes from beyond its subnet.
+    /// Its MAC, and what the MACs of its neighbours begin with, the first byte
+    /// lowest.
+    pub front: u64,
+    /// Its gateway's address as it lies in a packet, for what comes from beyond
+    /// its subnet.
     pub gateway: u32,
-    /// What the MACs of its neighbours begin with.
-    pub family: u16,
-    /// How many of an address's last bits tell its neighbours apart.
-    pub shift: u8,
-    pub part: u32,
+    /// What takes its end back out of a checksum.
+    pub back: u32,
     pub port: u16,
     /// The largest payload of IPv4 that its port takes.
     pub room: u16,
     /// Of its own address, in layout `slot`.
     pub mark: Mark,
+    /// How many of an address's last bits tell its neighbours apart.
+    pub shift: u8,
 }
 
 impl Receiver {
@@ -273,11 +271,12 @@ impl Receiver {
                 Some(_) => key(node).number(),
                 None => 0,
             },
-            mac: ready.map_or(0, |(mac, _)| number(mac) << 16),
-            gateway: gateway.map_or(0, |(address, _)| address.0),
-            family: u16::from_be_bytes([a, b]),
+            front: ready.map_or(0, |(Mac([c, d, e, f, g, h]), _)| {
+                u64::from_le_bytes([c, d, e, f, g, h, a, b])
+            }),
+            gateway: gateway.map_or(0, |(address, _)| address.0.swap_bytes()),
             shift: gateway.map_or(0, |(_, shift)| shift),
-            part: plain::part(node.checksum_part),
+            back: plain::back(node.checksum_part),
             port: node.port,
             room: ready.map_or(0, |(_, port)| {
                 port.mtu.saturating_sub(ipv4::HEADER_LEN as u16)
@@ -291,32 +290,30 @@ impl Receiver {
 }
 
 impl Receiver {
-    /// The link header of what it gets from `source`, a neighbour.
+    /// The link header of what it gets from `source`, a neighbour, and two bytes
+    /// more, which are written over.
     #[inline(always)]
-    pub(super) fn link_of_neighbor(&self, source: Vaddr) -> [u8; ethernet::HEADER_LEN] {
-        self.link_from(self.family, source.0)
+    pub(super) fn link_of_neighbor(&self, source: Vaddr) -> [u8; LINK] {
+        link_from(self.front, source.0.swap_bytes())
     }
 
-    /// The link header of what it gets from `source`, wherever that is.
+    /// The same of what it gets from `source`, wherever that is.
     #[inline(always)]
-    pub(super) fn link(&self, source: Vaddr) -> [u8; ethernet::HEADER_LEN] {
+    pub(super) fn link(&self, source: Vaddr) -> [u8; LINK] {
         let near = u64::from(source.0 ^ self.key as u32) >> self.shift == 0;
-        let (family, address) = match near {
-            true => (self.family, source.0),
-            false => (self.family ^ u16::from(ROUTER) << 8, self.gateway),
-        };
-        self.link_from(family, address)
+        match near {
+            true => self.link_of_neighbor(source),
+            false => link_from(self.front ^ u64::from(ROUTER) << 48, self.gateway),
+        }
     }
+}
 
-    #[inline(always)]
-    fn link_from(&self, family: u16, address: u32) -> [u8; ethernet::HEADER_LEN] {
-        let from = u64::from(family) << 48 | u64::from(address) << 16;
-        let last = from | u64::from(ethernet::ethertype::IPV4);
-        let mut link = [0; ethernet::HEADER_LEN];
-        link[..8].copy_from_slice(&self.mac.to_be_bytes());
-        link[6..].copy_from_slice(&last.to_be_bytes());
-        link
-    }
+/// A link header, from numbers whose lowest byte comes first.
+#[inline(always)]
+fn link_from(front: u64, address: u32) -> [u8; LINK] {
+    const IPV4: u64 = ethernet::ethertype::IPV4.swap_bytes() as u64;
+    let last = IPV4 << 32 | u64::from(address);
+    (u128::from(last) << 64 | u128::from(front)).to_le_bytes()
 }
 
 /// Another host, as packets to and from it are written and checked.
@@ -327,9 +324,11 @@ pub(super) struct Way {
     pub high: [u8; 8],
     /// Lower half, without vni and address.
     pub low: u64,
-    pub part: u32,
-    /// The largest payload of IPv6 that passes in one piece.
-    pub room: u16,
+    /// What its end adds to a checksum, and before that the largest payload of
+    /// IPv6 that passes in one piece: one word to be gathered.
+    pub room_and_part: u64,
+    /// What takes its end back out of a checksum.
+    pub back: u32,
     /// The next hop of all paths, of a host that has only one.
     pub hop: Option<Hop>,
     /// Next hops by path.
@@ -343,15 +342,16 @@ impl Way {
         let hop = |path: &u16| hops.get(usize::from(*path)).and_then(Hop::of);
         let first = hop(&host.paths[0]);
         let one = host.paths.iter().all(|path| *path == host.paths[0]);
+        // Where one path has a tag, or none leads, nothing is plain.
+        let room = match host.paths.iter().all(|path| hop(path).is_some()) {
+            true => mtu - ipv6::HEADER_LEN as u16,
+            false => 0,
+        };
         Way {
             high: ((bits >> 64) as u64).to_be_bytes(),
             low: bits as u64,
-            part: plain::part(host.checksum_part),
-            // Where one path has a tag, or none leads, nothing is plain.
-            room: match host.paths.iter().all(|path| hop(path).is_some()) {
-                true => mtu - ipv6::HEADER_LEN as u16,
-                false => 0,
-            },
+            room_and_part: u64::from(room) << 32 | u64::from(plain::part(host.checksum_part)),
+            back: plain::back(host.checksum_part),
             hop: first.filter(|_| one),
             hops: host.paths,
         }
@@ -370,18 +370,21 @@ impl Way {
     }
 }
 
+const LINK: usize = ethernet::HEADER_LEN + 2;
+
 /// A next hop: the link header that leads to it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Hop {
-    pub link: [u8; ethernet::HEADER_LEN],
+    /// And two bytes that nobody reads: sixteen are copied in one go.
+    pub link: [u8; LINK],
     pub port: u16,
 }
 
 impl Hop {
     /// `None` for one with a tag.
     fn of(hop: &topology::Hop) -> Option<Hop> {
-        let mut link = [0; ethernet::HEADER_LEN];
-        let untagged = hop.link_len() == link.len();
+        let mut link = [0; LINK];
+        let untagged = hop.link_len() == ethernet::HEADER_LEN;
         untagged.then(|| hop.write_link(&mut link))?;
         Some(Hop {
             link,
@@ -421,5 +424,11 @@ impl Own {
             mask: !key & !slot,
             slots: slot != 0,
         }
+    }
+
+    /// The bits of a mark that count: all, or none in layouts without slots.
+    #[inline(always)]
+    pub(super) fn marked(&self) -> u64 {
+        if self.slots { 0xff } else { 0 }
     }
 }

@@ -129,7 +129,7 @@ fn find_all(
         prefetch(table.bucket(*home));
     }
     for (i, (key, home)) in keys.into_iter().enumerate() {
-        let words = match table.bucket(home).look::<true>(key) {
+        let words = match table.bucket(home).look(key, true) {
             First::Hit(word) => Some([word, 0, 0]),
             First::Nothing => None,
             First::Further | First::Unclear => table.find(key),

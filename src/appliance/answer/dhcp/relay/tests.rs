@@ -227,7 +227,7 @@ fn a_client_gets_its_address_from_a_server_on_another_host() {
     assert_eq!(changes(&granted), [LeaseChange::Granted]);
     assert_eq!((only(&granted).0, address(&r.0)), (1, own));
     assert_eq!(r.0.leases()[0].expires, Some(600));
-    assert_eq!(r.0.learned_mac("A"), Some(A));
+    assert_eq!(r.0.learned("A").unwrap().mac, Some(A));
 
     // The server is asked to renew by itself, so that nobody waits for this one.
     let renews = Mail {
