@@ -37,8 +37,8 @@ pub fn of(addresses: [u8; 8], protocol: u8, ports: [u8; 4]) -> u32 {
     mix(u64::from_le_bytes(addresses), protocol.into(), ports.into()) as u32
 }
 
-/// [`of`] of the same in words, lowest byte first. Products of two numbers of 32 bits and
-/// nothing else, of which a vector register takes several flows at once.
+/// [`of`] of the same in words, lowest byte first. Products of two numbers of 32
+/// bits and nothing else, of which a vector register takes several flows at once.
 #[inline(always)]
 pub fn mix(addresses: u64, protocol: u64, ports: u64) -> u64 {
     const LOW: u64 = u32::MAX as u64;

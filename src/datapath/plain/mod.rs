@@ -11,6 +11,9 @@
 //!
 //! Each stage is a loop over the burst that does little and has all it needs in
 //! registers: one loop over everything spends half its time on the stack.
+//! What is asked of all packets alike is asked in columns, of several at once
+//! (`fronts.rs`, `arrivals.rs`); what is left to be done packet by packet is to
+//! copy words out of frames, to look addresses up and to write headers.
 //!
 //! So the plain path decides nothing by itself. What it sends, the walk sends
 //! by the same port with the same bytes: `tests/walk/plain.rs` holds it to
