@@ -228,8 +228,8 @@ impl<'a> Original<'a> {
         match (&self.from, to) {
             (Source::Node(it), To::Host(host)) => {
                 let record = cx.topology.host(host).ok_or(Drop::NoNeighbor)?;
-                let mark = slot::of_group(cx.topology);
-                to_host(cx, packet, it, (Toward::Host(host, mark), record))
+                let to = Toward::Host(host, slot::of_group(cx.topology));
+                to_host(cx, packet, it, (to, record))
             }
             (Source::Node(it), To::Listeners) => {
                 let group = self.carrier(cx).ok_or(Drop::NoNeighbor)?;

@@ -6,7 +6,7 @@
 use crate::packet::Packet;
 use crate::port::Pool;
 use crate::siit::fragment::{Piece, Pieces, pieces, pieces_on_link};
-use crate::wire::{Mark, Vaddr, Vni, ipv4};
+use crate::wire::{Vaddr, Vni, ipv4};
 
 use super::authorize::Permitted;
 use super::misdirected::Way;
@@ -82,11 +82,7 @@ impl<'a, P: Packet> Cutting<'a, P> {
             left -= n;
         }
         match self.cut.to {
-            Toward::Host(_, mark) => self.to_host(packet, &piece, mark),
-            Toward::Listeners => {
-                let mark = slot::of_group(self.cx.topology);
-                self.to_host(packet, &piece, mark)
-            }
+            Toward::Host(..) | Toward::Listeners => self.to_host(packet, &piece),
             Toward::Node(index) => {
                 let node = self.cx.topology.node(index).ok_or(Drop::NotLocal)?;
                 let link = rewrite::link_to(node, index, (piece.header.src, piece.header.dst));
@@ -97,7 +93,7 @@ impl<'a, P: Packet> Cutting<'a, P> {
         }
     }
 
-    fn to_host(&self, mut packet: P, piece: &Piece, mark: Mark) -> Result<(u16, P), Drop> {
+    fn to_host(&self, mut packet: P, piece: &Piece) -> Result<(u16, P), Drop> {
         let topology = self.cx.topology;
         let record = topology.node(self.cut.node).ok_or(Drop::UnknownNode)?;
         let permitted = Permitted {
@@ -111,6 +107,10 @@ impl<'a, P: Packet> Cutting<'a, P> {
             way: Way::Direct,
         };
         let host = host_of(self.cx, &self.cut).ok_or(Drop::NoMapping)?;
+        let mark = match self.cut.to {
+            Toward::Host(_, mark) => mark,
+            Toward::Node(_) | Toward::Listeners => slot::of_group(topology),
+        };
         match rewrite::to_substrate(self.cx, &mut packet, &permitted, (host, mark)) {
             Ok(Outcome::Send { port, .. }) => {
                 if self.cut.to == Toward::Listeners {

@@ -406,8 +406,10 @@ pub fn walk_plain<P: Packet, M: plain::Meter>(
             }
         }
         _ => {
-            results = walk(cx, packets, metas, off);
+            // By itself: nothing is to be copied.
+            let walked = walk(cx, packets, metas, off);
             meter.walked(packets.len());
+            return walked;
         }
     }
     results

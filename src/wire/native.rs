@@ -9,12 +9,12 @@
 //!
 //! `ff36` is for what stays on a link, 224.0.0.0/24 and broadcasts, and `ff15`
 //! for all other groups. The lower half is that of any address of a tenant, so
-//! such a prefix stands where a host's locator does; in layout `slot` it has
-//! the I/G bit, because it names no slot.
+//! such a prefix stands where a host's locator does; in layout `slot` it bears
+//! the mark of what is for several nodes.
 
 use std::net::Ipv6Addr;
 
-use super::{Layout, Locator, Saddr, Vaddr, Vni};
+use super::{Layout, Locator, Mark, Saddr, Vaddr, Vni};
 
 /// What the address begins with: in place of a locator.
 pub fn prefix(layout: Layout, group: Vaddr) -> Locator {
@@ -22,19 +22,18 @@ pub fn prefix(layout: Layout, group: Vaddr) -> Locator {
         true => 0xff36,
         false => 0xff15,
     };
-    let (slot, len) = match layout {
-        Layout::P72 => (0, 72),
-        Layout::P64 => (0, 64),
-        Layout::Slot => (0x0100, 72),
-    };
-    let address = Ipv6Addr::new(first, 0, 0, 0, slot, 0, 0, 0);
+    let address = Ipv6Addr::new(first, 0, 0, 0, 0, 0, 0, 0);
     // Behind the length there is nothing, so there is such a prefix.
-    Locator::new(address, len).unwrap_or(Locator::ANY)
+    Locator::new(address, layout.locator_len()).unwrap_or(Locator::ANY)
 }
 
 /// The group of the substrate for what a tenant sends to several.
 pub fn compose(layout: Layout, vni: Vni, group: Vaddr) -> Saddr {
-    layout.compose(&prefix(layout, group), vni, group)
+    let address = layout.compose(&prefix(layout, group), vni, group);
+    match layout {
+        Layout::Slot => Mark::GROUP.on(address),
+        Layout::P72 | Layout::P64 => address,
+    }
 }
 
 /// Groups that no router of IPv4 passes on (RFC 5771 section 4), and whatever

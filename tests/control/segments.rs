@@ -526,33 +526,3 @@ fn members_of_groups_are_put_back_with_the_time_that_is_left() {
         .collect();
     assert_eq!(left, [json!(1), json!(71)]);
 }
-
-#[test]
-fn what_has_no_effect_yet_is_refused() {
-    let rig = Rig::new();
-    let mut raw = rig.raw_rw();
-    test_plan(&mut raw);
-    let by_node =
-        json!({"vnet": {"name": "Z", "vni": 0x5a_0001, "dhcp": "node", "dhcp_server": "10.0.0.9"}});
-    let usual = json!({"vnet": {"name": "Z", "vni": 0x5a_0001, "mtu": 1400}});
-    for (method, params, field) in [
-        ("vnet.set", by_node.clone(), "vnet.dhcp"),
-        (
-            "batch",
-            json!({"changes": [
-                {"method": "vnet.set", "params": usual},
-                {"method": "vnet.set", "params": by_node},
-            ]}),
-            "changes[1].params.vnet.dhcp",
-        ),
-    ] {
-        let error = raw.refused(ErrorCode::InvalidParams, method, params);
-        assert_eq!(error["data"]["field"], field, "{error}");
-        assert!(
-            error["message"]
-                .as_str()
-                .unwrap()
-                .ends_with("not supported yet")
-        );
-    }
-}

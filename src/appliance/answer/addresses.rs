@@ -6,7 +6,7 @@ use crate::control::proto::{
 };
 use crate::control::store::{Store, Unfit};
 use crate::mapping::{Key, NodeIndex, Target};
-use crate::model::Binding;
+use crate::model::{Binding, Learn};
 use crate::node::addresses::{AddressRefused, By, Learned, Node, Rule, Seen, Verdict, Whose};
 use crate::node::arp;
 use crate::wire::{Mac, Vaddr, Vni};
@@ -99,7 +99,9 @@ impl Plant {
         store: &Store,
         replies: &mut Replies,
     ) {
-        let Some(((binding, _), rule, _)) = self.ruled(node, store) else {
+        let ruled = self.ruled(node, store);
+        let ruled = ruled.filter(|(_, rule, _)| rule.learn != Learn::Never);
+        let Some(((binding, _), rule, _)) = ruled else {
             return;
         };
         let claim = self.topology().node(node).and_then(|record| {

@@ -31,10 +31,8 @@ impl Store {
         check::binding(At::only("binding"), &candidate, self, &mut findings);
         first(findings, "binding").map_err(|_| Unfit::Outside)?;
         let subnet = |address| self.subnet_at(vnet, address).map(|subnet| &subnet.name);
-        if !binding
-            .address
-            .is_some_and(|own| subnet(address) == subnet(own))
-        {
+        let other = |own| subnet(address) != subnet(own);
+        if binding.address.is_none_or(other) {
             return Err(Unfit::Outside);
         }
         let own = alone(address);

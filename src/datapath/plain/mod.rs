@@ -34,6 +34,7 @@ pub use outbound::outbound;
 pub use tables::Tables;
 
 use super::BURST;
+use super::segments::NONE;
 use super::trace::Stage;
 use crate::mapping::{Key, NodeIndex, Reached};
 use crate::siit::plain::First;
@@ -94,8 +95,9 @@ pub struct Scratch {
     senders: [NodeIndex; BURST],
     /// What tells their paths, and [`ROUTED`].
     flows: [u64; BURST],
-    /// Of those that are [`ROUTED`], by which interface their first router passes
-    /// them on, or [`FURTHER`].
+    /// Of those that are [`ROUTED`], by which interface their first router got
+    /// them, and by which it passes them on, or [`FURTHER`].
+    entries: [u32; BURST],
     outs: [u32; BURST],
     fronts: Fronts,
     arrivals: Arrivals,
@@ -193,6 +195,7 @@ impl Default for Scratch {
             firsts: [First(0); BURST],
             senders: [NodeIndex::MAX; BURST],
             flows: [0; BURST],
+            entries: [NONE; BURST],
             outs: [FURTHER; BURST],
             fronts: Fronts::default(),
             arrivals: Arrivals::default(),

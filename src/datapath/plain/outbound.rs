@@ -94,7 +94,12 @@ impl<P: Packet> Burst<'_, '_, P> {
             metas,
             scratch,
         };
-        let (mut rest, n, routed) = arch::columns(permit);
+        // Rules that differ from packet to packet are read from memory, and
+        // make no columns that would be worth their width.
+        let (mut rest, n, routed) = match S::SEVERAL {
+            true => widest(permit),
+            false => arch::columns(permit),
+        };
         if routed {
             if !S::SEVERAL {
                 scratch.senders = [senders.node(&scratch.senders, 0); BURST];
@@ -129,7 +134,7 @@ impl<P: Packet> Burst<'_, '_, P> {
             rest.add_all(widest(links));
         }
         if routed {
-            route::tally(cx.topology, scratch, (n, rest), results);
+            route::tally(scratch, (n, rest), results);
         }
         meter.passed(Stage::Rewrite, n);
         rest

@@ -8,7 +8,7 @@
 
 use crate::arch::{Work, widest};
 use crate::lpm::{self, Lpm};
-use crate::mapping::{Key, NodeIndex};
+use crate::mapping::Key;
 use crate::wire::{Vaddr, ethernet, ipv4};
 
 use super::super::route::MOST_HOPS;
@@ -60,6 +60,7 @@ impl Work for Spend<'_> {
                 continue;
             }
             let sender = tables.senders.get(scratch.senders[k].index());
+            scratch.entries[k] = sender.map_or(NONE, |sender| sender.entry);
             let spans = sender.and_then(|sender| tables.spans.get(sender.router as usize));
             let span = spans.and_then(|spans| spans.find(scratch.keys[k].vaddr()));
             match span {
@@ -144,14 +145,9 @@ impl Work for Follow<'_> {
 /// Says what went by routers of the `n` packets that got through, those that are
 /// not plain apart: once for all that lie side by side and went the same way.
 #[inline(never)]
-pub(super) fn tally(
-    topology: &Snapshot,
-    scratch: &Scratch,
-    (n, rest): (usize, Rest),
-    results: &mut Results,
-) {
+pub(super) fn tally(scratch: &Scratch, (n, rest): (usize, Rest), results: &mut Results) {
     let mut run = Run {
-        sender: NodeIndex::MAX,
+        entry: NONE,
         out: FURTHER,
         dst: NOBODY,
         packets: 0,
@@ -161,13 +157,13 @@ pub(super) fn tally(
         if scratch.flows[k] & ROUTED == 0 || rest.has(usize::from(scratch.at[k])) {
             continue;
         }
-        let (sender, out, dst) = (scratch.senders[k], scratch.outs[k], scratch.keys[k]);
+        let (entry, out, dst) = (scratch.entries[k], scratch.outs[k], scratch.keys[k]);
         // Behind a further router it depends on more than the interface.
-        let same = out == run.out && (out != FURTHER || dst == run.dst) && sender == run.sender;
+        let same = out == run.out && (out != FURTHER || dst == run.dst) && entry == run.entry;
         if !same {
-            run.end(topology, results);
+            run.end(results);
             run = Run {
-                sender,
+                entry,
                 out,
                 dst,
                 packets: 0,
@@ -177,12 +173,12 @@ pub(super) fn tally(
         run.packets += 1;
         run.payloads += u32::from(scratch.firsts[k].payload_len());
     }
-    run.end(topology, results);
+    run.end(results);
 }
 
 /// Packets that went the same way, one after the other.
 struct Run {
-    sender: NodeIndex,
+    entry: u32,
     out: u32,
     dst: Key,
     packets: u32,
@@ -190,14 +186,13 @@ struct Run {
 }
 
 impl Run {
-    fn end(&self, topology: &Snapshot, results: &mut Results) {
+    fn end(&self, results: &mut Results) {
         if self.packets == 0 {
             return;
         }
-        let node = topology.node(self.sender);
         let headers = (ethernet::HEADER_LEN + ipv4::HEADER_LEN) as u32;
         results.passed(Passage {
-            entry: node.map_or(NONE, |node| node.segment.gateway),
+            entry: self.entry,
             way: match self.out {
                 FURTHER => Along::Routes {
                     dst: Vaddr(self.dst.vaddr()),

@@ -121,8 +121,9 @@ pub(super) struct Sender {
     /// Its gateway's address, as it lies in a packet; of none, what is no
     /// router's.
     pub gateway: u32,
-    /// The router there.
+    /// The router there, and the interface by which it is there.
     pub router: u32,
+    pub entry: u32,
     /// What its end adds to a checksum.
     pub part: u32,
     pub header: Form,
@@ -160,6 +161,7 @@ impl Sender {
             mask: range.map_or(0, |range| Prefix4::mask(range.len)).to_be(),
             gateway: gateway.map_or(u32::MAX, |gateway| gateway.address.0.to_be()),
             router: gateway.map_or(NONE, |gateway| gateway.router),
+            entry: node.segment.gateway,
             part: plain::part(node.checksum_part),
             header: Form::new(mode, tos, topology.entropy.mask()),
             saddr: (u128::from_be_bytes(node.saddr) | u128::from(node.vaddr.0)).to_be_bytes(),
