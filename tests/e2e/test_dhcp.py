@@ -386,6 +386,8 @@ class Pools(Machines):
         client.send_signal(12)
         gone = net.eventually(lambda: self.lease("C") is None, 5.0)
         self.assertTrue(gone, str(self.world.drops()))
+        shown = lambda: self.net.ip("c", "-4", "addr", "show", "dev", "weft-c")
+        self.assertTrue(net.eventually(lambda: mine not in shown(), 5.0), shown())
         self.net.ip("c", "addr", "replace", f"{mine}/24", "dev", "weft-c")
         before = self.refused()
         self.assert_no_ping("c", "10.0.0.2")

@@ -2,9 +2,10 @@
 //!
 //! Of most routers it is known where addresses begin and end that it passes on,
 //! and how many others do after it ([`spans`](super::spans)). The routes of all
-//! others are looked up together, once for each router of the longest chain. Only what goes on to a node of a connected subnet stays
-//! plain; what ends at a router, or goes by a node that routes, is left to the
-//! walk, by a key that nobody has.
+//! others are looked up together, once for each router of the longest chain. Only
+//! what goes on to a node of a connected subnet stays plain; what ends at a
+//! router, or goes by a node that routes, is left to the walk, by a key that
+//! nobody has.
 
 use crate::arch::{Work, widest};
 use crate::lpm::{self, Lpm};
