@@ -66,7 +66,11 @@ def is_wide():
 def build(profile):
     command = ["cargo", "build", "--locked", "--profile", profile, "--example", "instructions"]
     command.append("--message-format=json-render-diagnostics")
-    built = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
+    # Built in increments it is other code.
+    env = {**os.environ, "CARGO_INCREMENTAL": "0"}
+    built = subprocess.run(
+        command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True, env=env
+    )
     for line in built.stdout.splitlines():
         message = json.loads(line)
         if message.get("executable") and message["target"]["name"] == "instructions":
