@@ -47,7 +47,7 @@ impl Hop {
 }
 
 /// What interfaces have counted, by router, subnet and address.
-type Counted = HashMap<(String, String, Vaddr), Arc<Traffic>>;
+type Counted = HashMap<(String, String, Vaddr), Traffic>;
 
 #[derive(Debug)]
 struct Subnet {
@@ -235,7 +235,7 @@ impl Routing {
         );
         let place = (names.0, names.1, address);
         let traffic = counted.get(&place).cloned();
-        let traffic = traffic.unwrap_or_else(|| Arc::new(Traffic::new(self.workers)));
+        let traffic = traffic.unwrap_or_else(|| Traffic::new(self.workers));
         self.traffic.insert(place, traffic.clone());
         self.ifaces.push(IfaceRecord {
             router,

@@ -22,7 +22,7 @@ use super::hold::{Held, Waiting};
 use super::lane::{Lane, walk};
 use super::record::{Record, Recorder};
 use super::rewrite::Cut;
-use super::tally::{self, By, Passage};
+use super::tally::{self, By};
 use super::trace::{self, Tracer};
 use super::wiring::{Notice, Punted};
 use super::{
@@ -105,8 +105,7 @@ impl<Io: Port, Po: Pool<Packet = Io::Packet>> Lane<Io, Po> {
     pub(super) fn tally(&self, cx: &Context<'_>, results: &Results, more: u32) {
         let by = By::Worker(self.settings.index);
         for passage in results.passages() {
-            let bytes = passage.bytes.saturating_add(more);
-            tally::count(cx.topology, &Passage { bytes, ..*passage }, by);
+            tally::count(cx.topology, passage, more, by);
         }
     }
 

@@ -61,6 +61,7 @@ impl Results {
     }
 
     /// Some packets went by routers. There are no more of them than packets.
+    #[inline(always)]
     pub(super) fn passed(&mut self, passage: Passage) {
         let _ = self.passages.try_push(passage);
     }

@@ -41,7 +41,7 @@ pub struct IfaceRecord {
     pub subnet: u32,
     pub address: Vaddr,
     /// What it has passed on; snapshots share it.
-    pub traffic: Arc<Traffic>,
+    pub traffic: Traffic,
 }
 
 /// A router.

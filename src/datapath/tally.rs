@@ -6,7 +6,9 @@
 //! longer ways are followed once more for each destination.
 //!
 //! Counters belong to an interface, not to a snapshot: they lie behind it, a
-//! block for each worker and one for control, and go when the interface does.
+//! block for control and one for each worker, and go when the interface does.
+
+use std::sync::Arc;
 
 use super::authorize::Permitted;
 use super::counters::Counter;
@@ -29,9 +31,10 @@ pub struct IfaceCounters {
     pub dropped: Counter,
 }
 
-/// Of one interface. Without blocks nobody counts.
-#[derive(Debug, Default)]
-pub struct Traffic(Box<[IfaceCounters]>);
+/// Of one interface, shared by the snapshots that it is in: control's block and
+/// the workers'. Without blocks nobody counts.
+#[derive(Clone, Debug, Default)]
+pub struct Traffic(Arc<[IfaceCounters]>);
 
 /// The same, added up.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -51,15 +54,16 @@ pub enum By {
 }
 
 impl Traffic {
-    /// With a block for each worker, and control's behind them.
+    /// With a block for each worker, behind control's.
     pub fn new(workers: usize) -> Traffic {
         Traffic((0..=workers).map(|_| IfaceCounters::default()).collect())
     }
 
+    #[inline(always)]
     fn block(&self, by: By) -> Option<&IfaceCounters> {
         match by {
-            By::Worker(worker) => self.0.split_last()?.1.get(usize::from(worker)),
-            By::Control => self.0.last(),
+            By::Control => self.0.first(),
+            By::Worker(worker) => self.0.get(usize::from(worker) + 1),
         }
     }
 
@@ -119,73 +123,96 @@ pub(super) fn walked(
     });
 }
 
-/// Counts a passage at every interface on its way.
-pub fn count(topology: &Topology, passage: &Passage, by: By) {
-    let (packets, bytes) = (passage.packets.into(), passage.bytes.into());
-    let block = |iface: u32| topology.ifaces.get(iface as usize)?.traffic.block(by);
-    let came = |iface| {
-        if let Some(block) = block(iface) {
-            block.in_packets.add(packets);
-            block.in_bytes.add(bytes);
+/// What is added at the interfaces on a way.
+struct Share<'t> {
+    topology: &'t Topology,
+    by: By,
+    packets: u64,
+    bytes: u64,
+}
+
+impl Share<'_> {
+    #[inline(always)]
+    fn block(&self, iface: u32) -> Option<&IfaceCounters> {
+        let iface = self.topology.ifaces.get(iface as usize)?;
+        iface.traffic.block(self.by)
+    }
+
+    #[inline(always)]
+    fn came(&self, iface: u32) {
+        if let Some(block) = self.block(iface) {
+            block.in_packets.add(self.packets);
+            block.in_bytes.add(self.bytes);
         }
-    };
-    let left = |iface| {
-        if let Some(block) = block(iface) {
-            block.out_packets.add(packets);
-            block.out_bytes.add(bytes);
+    }
+
+    #[inline(always)]
+    fn left(&self, iface: u32) {
+        if let Some(block) = self.block(iface) {
+            block.out_packets.add(self.packets);
+            block.out_bytes.add(self.bytes);
         }
+    }
+}
+
+/// Counts a passage at every interface on its way, and bytes that the walk did
+/// not see.
+#[inline(always)]
+pub fn count(topology: &Topology, passage: &Passage, more: u32, by: By) {
+    let share = Share {
+        topology,
+        by,
+        packets: passage.packets.into(),
+        bytes: u64::from(passage.bytes) + u64::from(more),
     };
-    let (dst, ttl, sent) = match passage.way {
+    match passage.way {
         Along::Out(iface) => {
-            came(passage.entry);
-            return left(iface);
+            share.came(passage.entry);
+            share.left(iface);
         }
-        Along::Routes { dst, ttl, sent } => (dst, ttl, sent),
-    };
+        Along::Routes { dst, ttl, sent } => count_along(&share, (passage.entry, dst, ttl), sent),
+    }
+}
+
+/// The same where routes lead.
+#[inline(never)]
+fn count_along(share: &Share<'_>, (entry, dst, ttl): (u32, Vaddr, u8), sent: bool) {
     let mut out_of = None;
-    let route = route::passed(topology, (passage.entry, dst, ttl), |at, out| {
+    let route = route::passed(share.topology, (entry, dst, ttl), |at, out| {
         if let Some(out) = out_of.replace(out).flatten() {
-            left(out);
+            share.left(out);
         }
-        came(at);
+        share.came(at);
     });
     let goes_on = matches!(route.end, End::Connected | End::Node(_));
     if !goes_on {
-        came(route.at);
+        share.came(route.at);
     }
     // To a router behind, or to the node; what ends here has left only those before.
     if (!goes_on || sent)
         && let Some(out) = out_of.flatten()
     {
-        left(out);
+        share.left(out);
     }
-    if let (false, Some(block)) = (sent || route.end == End::Own, block(route.at)) {
-        block.dropped.add(packets);
+    if let (false, Some(block)) = (sent || route.end == End::Own, share.block(route.at)) {
+        block.dropped.add(share.packets);
     }
 }
 
 /// Counts what a router says to the sender of a packet, at every interface on
 /// the packet's way, backwards.
 pub fn count_answer(topology: &Topology, (entry, dst, ttl): (u32, Vaddr, u8), bytes: usize) {
-    let block = |iface: u32| {
-        topology
-            .ifaces
-            .get(iface as usize)?
-            .traffic
-            .block(By::Control)
-    };
-    let left = |iface| {
-        if let Some(block) = block(iface) {
-            block.out_packets.add(1);
-            block.out_bytes.add(bytes as u64);
-        }
+    let share = Share {
+        topology,
+        by: By::Control,
+        packets: 1,
+        bytes: bytes as u64,
     };
     let mut before: Option<(u32, Option<u32>)> = None;
     let back = |(at, out): (u32, Option<u32>)| {
-        left(at);
-        if let Some(block) = out.and_then(block) {
-            block.in_packets.add(1);
-            block.in_bytes.add(bytes as u64);
+        share.left(at);
+        if let Some(out) = out {
+            share.came(out);
         }
     };
     let route = route::passed(topology, (entry, dst, ttl), |at, out| {
@@ -199,5 +226,5 @@ pub fn count_answer(topology: &Topology, (entry, dst, ttl): (u32, Vaddr, u8), by
         (_, Some(crossed)) => back(crossed),
         (_, None) => {}
     }
-    left(route.at);
+    share.left(route.at);
 }

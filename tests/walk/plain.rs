@@ -567,7 +567,7 @@ fn counted(topology: &Topology, results: &Results) -> Vec<[u64; 5]> {
     };
     let before = now();
     for passage in results.passages() {
-        tally::count(topology, passage, tally::By::Worker(0));
+        tally::count(topology, passage, 0, tally::By::Worker(0));
     }
     let pairs = now().into_iter().zip(before);
     pairs

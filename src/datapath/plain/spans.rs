@@ -15,6 +15,8 @@ use super::FURTHER;
 
 /// Answers that fit, and one for the last address of all.
 const MOST: usize = 32;
+/// As many as nearly all routers have: a comparison of one register.
+const FEW: usize = 8;
 /// Prefixes of a chain of routers that are looked at.
 const PREFIXES: usize = 96;
 
@@ -28,7 +30,8 @@ pub(super) struct Spans {
     /// Routers that pass packets for a span on, to a node that is in one of
     /// their subnets; 0 if packets go elsewhere.
     hops: [u8; MOST],
-    known: bool,
+    /// How many there are; none if that is not known here.
+    len: usize,
     /// By which interface the first of them does, if there is no other.
     outs: [u32; MOST],
 }
@@ -37,7 +40,7 @@ impl Spans {
     const UNKNOWN: Spans = Spans {
         firsts: [u32::MAX; MOST],
         hops: [0; MOST],
-        known: false,
+        len: 0,
         outs: [FURTHER; MOST],
     };
 
@@ -65,7 +68,7 @@ impl Spans {
             last = Some((hops, out));
             len += 1;
         }
-        spans.known = true;
+        spans.len = len;
         spans
     }
 
@@ -73,14 +76,15 @@ impl Spans {
     /// only one does; `None` if that is not known here.
     #[inline(always)]
     pub(super) fn find(&self, address: u32) -> Option<(u8, u32)> {
-        if !self.known {
-            return None;
-        }
-        let begun: u32 = self
-            .firsts
-            .iter()
-            .map(|first| u32::from(*first <= address))
-            .sum();
+        let begun = |firsts: &[u32]| -> u32 {
+            let firsts = firsts.iter();
+            firsts.map(|first| u32::from(*first <= address)).sum()
+        };
+        let begun = match self.len {
+            0 => return None,
+            1..FEW => begun(&self.firsts[..FEW]),
+            _ => begun(&self.firsts),
+        };
         let place = (begun as usize).wrapping_sub(1) % MOST;
         Some((self.hops[place], self.outs[place]))
     }

@@ -53,7 +53,7 @@ pub fn install(
                 router: number as u32,
                 subnet: subnet as u32,
                 address: *address,
-                traffic: Arc::new(Traffic::new(2)),
+                traffic: Traffic::new(2),
             });
             topology.subnets[subnet].ifaces.push(iface);
         }
