@@ -1,5 +1,6 @@
 """Processes that are ended for certain, and facts about the machine."""
 
+import contextlib
 import os
 import re
 import signal
@@ -186,12 +187,39 @@ def machine():
     }
 
 
+HUGEPAGES = "/sys/kernel/mm/hugepages/hugepages-2048kB/"
+
+
 def free_hugepages():
     """Free 2 MiB pages."""
     try:
-        with open(
-            "/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages", encoding="ascii"
-        ) as file:
+        with open(HUGEPAGES + "free_hugepages", encoding="ascii") as file:
             return int(file.read())
     except OSError:
         return 0
+
+
+@contextlib.contextmanager
+def hugepages(mebibytes):
+    """Has so much memory free in 2 MiB pages for a while, where root may ask for
+    them and the kernel has them."""
+    missing = -(-mebibytes // 2) - free_hugepages()
+    if missing <= 0 or os.geteuid() != 0:
+        yield
+        return
+    path = HUGEPAGES + "nr_hugepages"
+    with open(path, encoding="ascii") as file:
+        before = int(file.read())
+    try:
+        set_hugepages(path, before + missing)
+        yield
+    finally:
+        set_hugepages(path, before)
+
+
+def set_hugepages(path, number):
+    try:
+        with open(path, "w", encoding="ascii") as file:
+            file.write(str(number))
+    except OSError:
+        pass

@@ -26,7 +26,7 @@ from .peer_rows import OvsRow, TaygaRow
 from .relay_rows import RELAY_4, RELAY_6, RelayRow
 from .segment_rows import SegmentRow
 
-__all__ = ["CORE", "Files", "QUICK", "ROWS", "Reading", "Skip", "YARDSTICK", "in_turn"]
+__all__ = ["CORE", "Files", "QUICK", "ROWS", "Reading", "Skip", "YARDSTICK", "in_turn", "mebibytes"]
 
 ROUTER = "2001:db8:ffff:a::ff"
 # In none of the frames.
@@ -288,6 +288,12 @@ QUICK = [
     and not getattr(row, "handoff", False)
     and row.stream in (OUT_1K, IN_1K, LOCAL_1K, RELAY_4, RELAY_6)
 ]
+
+
+def mebibytes(names):
+    """Memory in hugepages that the largest of these rows takes."""
+    streams = [ROWS[name].stream for name in names]
+    return max([testpmd.comparable(stream.count) for stream in streams if stream], default=0)
 
 
 def in_turn(names):
