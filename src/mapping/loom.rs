@@ -1,9 +1,6 @@
 //! Model checks: all interleavings and all reorderings the memory model
-//! allows, in small. Run by
-//!
-//! ```text
-//! RUSTFLAGS="--cfg loom" cargo test --release --no-default-features --lib mapping::loom
-//! ```
+//! allows, in small. They are run from a crate of their own, `tests/loom`, which
+//! has this module and nothing above it (`scripts/test loom`).
 //!
 //! An object that has been freed is recognised by its *grave*: a cell that the
 //! destructor writes and readers read; the checker reports an access to it

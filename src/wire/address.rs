@@ -308,7 +308,7 @@ pub mod prefix6_or_address {
 
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
-    use crate::wire::Prefix6;
+    use super::super::Prefix6;
 
     /// `2001:db8::/32`, or an address, which is a /128.
     pub fn parse(text: &str) -> Result<Prefix6, super::ParseError> {
