@@ -188,6 +188,15 @@ class Wire:
         self.socket.close()
 
 
+def sender(net, short, interface):
+    """A raw socket on an interface that only sends: of protocol 0, it is handed
+    no frame, which for each one sent would take longer than sending it."""
+    with net.inside(short):
+        own = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+        own.bind((interface, 0))
+    return own
+
+
 def with_tag(octets, extra):
     """The kernel takes a VLAN tag off and hands it over beside the frame."""
     for level, kind, data in extra:

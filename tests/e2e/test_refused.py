@@ -7,7 +7,7 @@ import time
 import unittest
 
 from case import Case
-from lab import frames, plan
+from lab import frames, net, plan
 from traffic import pour
 from world import Plan
 
@@ -122,7 +122,6 @@ class Garbage(Case):
     count = int(os.environ.get("WEFT_GARBAGE", "1000000"))
 
     def test_from_a_node(self):
-        wire = self.world.wire("a", "weft-a")
         mac = plan.mac(self.net.mac("a", "weft-a"))
         head = plan.virtual_mac("Z", G) + mac
         udp = frames.ipv4_udp(A, G, b"Z" * 40)
@@ -133,20 +132,18 @@ class Garbage(Case):
             b"\xff" * 6 + mac + b"\x08\x06" + arp + bytes([10, 0, 0, 3]) + bytes(18),
             head + b"\x81\x00\x00\x05\x08\x00" + udp,
         ]
-        self.pour(wire, seeds, b"Z" * 16, ("twin",), "R")
+        self.pour(("a", "weft-a"), seeds, b"Z" * 16, ("twin",))
 
     def test_from_the_twin(self):
-        wire = self.world.wire("twin", "weft-twin")
         mac = plan.mac(self.net.mac("twin", "weft-twin"))
         udp = frames.ipv4_udp(A, G, b"Y" * 40)
         seeds = [
             plan.virtual_mac("Y", G) + mac + b"\x08\x00" + udp,
             plan.virtual_mac("Z", G) + mac + b"\x08\x00" + udp,
         ]
-        self.pour(wire, seeds, b"Y" * 16, ("a", "c", "g"), "R", self.count // 4)
+        self.pour(("twin", "weft-twin"), seeds, b"Y" * 16, ("a", "c", "g"), self.count // 4)
 
     def test_from_the_substrate(self):
-        wire = self.world.wire("router0", "weft-r")
         head = plan.mac(self.net.mac("r", "weft-r-up0"))
         head += plan.mac(self.net.mac("router0", "weft-r")) + b"\x86\xdd"
         g, a = plan.substrate("S", "Z", G), plan.substrate("R", "Z", A)
@@ -158,20 +155,19 @@ class Garbage(Case):
             head + ip6(own, own[:15] + b"\xff", b"\x01\x04\0\0\0\0\5\x78" + b"Z" * 60, next_header=58),
             head + ip6(own, own, b"\x87\0\0\0" + b"Z" * 60, next_header=58),
         ]
-        self.pour(wire, seeds, b"Z" * 16, ("twin",), "R")
+        self.pour(("router0", "weft-r"), seeds, b"Z" * 16, ("twin",))
 
-    def pour(self, wire, seeds, mark, silent, host, count=None):
-        """Sends mutations of `seeds`, one in eight being random throughout;
-        none of them may reach the nodes of `silent`."""
+    def pour(self, place, seeds, mark, silent, count=None):
+        """Sends mutations of `seeds` from namespace and interface to R, one in
+        eight being random throughout; none of them may reach the nodes of
+        `silent`."""
         count = count or self.count
         ears = {short: self.world.wire(short, f"weft-{short}") for short in silent}
-        appliance = self.world.hosts[host]
-        before = appliance.counters()
-        client = appliance.control(access="ro")
-        self.addCleanup(client.close)
-        pour(wire, client, seeds, count)
+        before = self.r.counters()
+        with net.sender(self.net, *place) as sender, self.r.control(access="ro") as client:
+            pour(sender, client, seeds, count)
         self.assertEqual(self.world.imbalance(), {})
-        after = appliance.counters()
+        after = self.r.counters()
         # The test is worth something only if the frames did arrive.
         self.assertGreater(after["rx"] - before["rx"], count * 0.8)
         for short, ear in ears.items():

@@ -40,10 +40,12 @@ class Garbage(RelayCase):
                 self.pour(router, seeds)
 
     def pour(self, router, seeds):
-        wire = self.world.wire(router, "weft-relay")
         before = self.relay.counters()
-        with self.relay.control(access="ro") as client:
-            pour(wire, client, seeds, self.count)
+        with (
+            net.sender(self.net, router, "weft-relay") as sender,
+            self.relay.control(access="ro") as client,
+        ):
+            pour(sender, client, seeds, self.count)
         self.assertEqual(self.world.imbalance(), {})
         after = self.relay.counters()
         # The test is worth something only if the frames did arrive, and some
