@@ -329,6 +329,16 @@ impl Reached {
         None
     }
 
+    /// The node of this host it is, if it is one and has not ended at `now`,
+    /// and else [`NodeIndex::MAX`], which none is; as [`host_at`](Self::host_at).
+    #[inline(always)]
+    pub const fn node_at(self, now: u32) -> NodeIndex {
+        let word = self.0 as u32;
+        let is_node = word >> INDEX_BITS == Target::LOCAL;
+        let index = if is_node { word } else { INDEX_MASK };
+        NodeIndex(if self.lasts(now) { index } else { INDEX_MASK })
+    }
+
     /// Whether what was found has not ended at `now`.
     #[inline(always)]
     pub const fn lasts(self, now: u32) -> bool {

@@ -37,7 +37,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             mappings: 1 << 20,
-            initial: 1 << 10,
+            initial: 1 << 12,
             prefixes: 1 << 16,
         }
     }

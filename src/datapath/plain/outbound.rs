@@ -272,6 +272,13 @@ impl<P: Packet, S: Senders> Work for Forward<'_, P, S> {
                 ends.low[k] = mark << 56 | keys[k].number();
                 faults[k] = odd | room.wrapping_sub(payload) & BELOW;
             }
+        } else {
+            // For nodes of this host all of them, or for nobody.
+            for k in 0..n {
+                nodes[k] = found[k].node_at(now);
+            }
+            *local = IN_PLACE;
+            return (Rest::default(), n);
         }
         let mut rest = Rest::default();
         let mut locals = 0;
@@ -288,9 +295,9 @@ impl<P: Packet, S: Senders> Work for Forward<'_, P, S> {
                     results.sent(i, port);
                     continue;
                 }
-            } else if let Some(node) = found[k].node().filter(|_| found[k].lasts(now)) {
+            } else {
                 local[locals % BURST] = k as u8;
-                nodes[locals % BURST] = node;
+                nodes[locals % BURST] = found[k].node_at(now);
                 locals += 1;
                 continue;
             }
