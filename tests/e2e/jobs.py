@@ -1,8 +1,10 @@
 """Classes of tests side by side, each in a process with worlds of its own.
 
-Nearly all that these tests do is wait, so two at a time take little more than
-half of the time. A class that measures how long something takes, or that needs
-both cores, says `alone = True` and runs when all others have ended."""
+Nearly all that these tests do is wait: by themselves they would leave more than
+half of two cores idle. One that takes a quarter of a minute says `early = True`
+and is begun before the others, so that none is left to run when the others have
+ended. A class that measures how long something takes, or that needs both cores,
+says `alone = True` and runs then."""
 
 import subprocess
 import sys

@@ -79,6 +79,8 @@ class Rows(Case):
 class ArpRows(Rows):
     """From A, which has a second address."""
 
+    early = True
+
     @classmethod
     def setUpClass(cls):
         super().setUpClass()

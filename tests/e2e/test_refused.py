@@ -117,6 +117,7 @@ class Garbage(Case):
     """Random and mutated frames by the million. Nodes are on taps, since
     net_af_packet lets the kernel swallow fragments."""
 
+    early = True
     how = Plan(nodes="tap")
 
     count = int(os.environ.get("WEFT_GARBAGE", "1000000"))

@@ -101,6 +101,7 @@ class Asking(Case):
 
 
 class Snmp(Asking):
+    early = True
     make = SnmpWorld
     how = Plan()
 

@@ -262,6 +262,24 @@ class VmWorld(World):
         told = receiver.take(hashed, timeout).split()[0]
         return told == expected(blocks), time.monotonic() - begin
 
+    def exchange(self, one, other, blocks, port=5001, timeout=180.0):
+        """Sends blocks both ways at once; as `stream`."""
+        ends = ((self.vms[one], other), (self.vms[other], one))
+        for guest, _ in ends:
+            receive = f"nc -l -p {port} -e /receive >/tmp/nc 2>&1"
+            guest.run(f"rm -f /tmp/sum; {receive} & echo $! >/tmp/receiver")
+        time.sleep(0.5)
+        begin = time.monotonic()
+        sending = [
+            (guest, guest.post(f"blocks={blocks} nc {self.address[far]} {port} -e /send"))
+            for guest, far in ends
+        ]
+        for guest, number in sending:
+            guest.take(number, timeout)
+        ended = "while [ -d /proc/$(cat /tmp/receiver) ]; do sleep 0.1; done"
+        told = [guest.run(f"{ended}; cat /tmp/sum", timeout).split()[:1] for guest, _ in ends]
+        return told == [[expected(blocks)]] * 2, time.monotonic() - begin
+
     def story(self):
         told = [super().story()]
         told += [guest.story() for guest in self.vms.values() if guest.process]
