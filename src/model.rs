@@ -14,7 +14,7 @@ pub use relay::{
 };
 
 pub use member::Member;
-pub use policy::{Dhcp, Learn, LearnAs, MssClamp, UnknownMac};
+pub use policy::{Dhcp, Learn, LearnAs, Macs, MssClamp, UnknownMac};
 pub use segment::{Router, RouterInterface, Subnet, Vroute, VrouteAction};
 pub use services::{DhcpRoute, Range4, Snmp, SnmpAuth, SnmpPrivacy, SnmpUser, SubnetDhcp};
 
@@ -90,6 +90,9 @@ pub struct Vnet {
     /// What becomes of a frame for a hardware address that nobody has.
     #[serde(default, skip_serializing_if = "policy::usual")]
     pub unknown_mac: UnknownMac,
+    /// By which hardware addresses its nodes see each other.
+    #[serde(default, skip_serializing_if = "policy::usual")]
+    pub macs: Macs,
 }
 
 impl Vnet {
@@ -112,6 +115,7 @@ impl Vnet {
             learn_as: LearnAs::default(),
             learn_seconds: policy::LEARN_SECONDS,
             unknown_mac: UnknownMac::default(),
+            macs: Macs::default(),
         }
     }
 }
@@ -272,6 +276,11 @@ pub struct Mapping {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 63))]
     pub slot: Option<u8>,
+    /// In a vnet with `macs = "given"`: hardware address by which other nodes
+    /// see the node; the computed one when absent. Of a prefix, that of the node
+    /// that it is behind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mac: Option<Mac>,
 }
 
 fn is_zero(n: &u64) -> bool {

@@ -15,6 +15,8 @@ mod lasting;
 mod leases;
 #[path = "control/load.rs"]
 mod load;
+#[path = "control/macs.rs"]
+mod macs;
 #[path = "control/relay.rs"]
 mod relay;
 #[path = "control/rig.rs"]

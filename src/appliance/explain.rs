@@ -14,7 +14,6 @@ use crate::datapath::{self, Context, Exit, FreshIds, Outcome, fan};
 use crate::model::Role;
 use crate::packet::{Buffer, Meta};
 use crate::wire::ethernet::{self, ethertype};
-use crate::wire::virtual_mac::{self, Kind};
 use crate::wire::{Mac, Vaddr, igmp};
 
 use super::made_up;
@@ -131,7 +130,7 @@ impl Plant {
         }
         match segment.gateway_mac {
             Some(gateway) if !segment.prefix.contains(to) => gateway,
-            _ => virtual_mac::of(Kind::Node, node.vni, to),
+            _ => self.given().neighbor(node, to),
         }
     }
 

@@ -27,6 +27,7 @@ mod dpdk_devices;
 mod dpdk_hotplug;
 mod explain;
 mod gauges;
+mod given;
 mod gone;
 #[cfg(feature = "dpdk")]
 mod group;

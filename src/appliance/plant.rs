@@ -11,6 +11,7 @@ use crate::config::check::alone;
 use crate::control::plant::PlantError;
 use crate::control::proto::Event;
 use crate::control::store::Store;
+use crate::control::store::mappings::Place;
 use crate::datapath::counters::Counters;
 use crate::datapath::{Snapshot, Topology};
 use crate::mapping::{
@@ -27,6 +28,7 @@ use crate::wire::{Layout, Mac, Mark, Vni};
 
 use super::compile::{self, Live, Numbers, Site, Slots};
 use super::devices::Devices;
+use super::given::FormerMacs;
 use super::gone::Gone;
 use super::multicast::Multicast;
 use super::path_mtu::PathMtus;
@@ -61,6 +63,8 @@ pub struct Plant {
     pub(super) refused_addresses: Recent,
     /// Addresses whose nodes were here until lately.
     pub(super) gone: Gone,
+    /// MACs that addresses were given before.
+    pub(super) former_macs: FormerMacs,
     /// Addresses that nobody had when a node asked for them.
     pub(super) unknowns: Recent,
     /// Addresses that were announced.
@@ -144,6 +148,7 @@ impl Plant {
             locals: HashMap::new(),
             learned: HashMap::new(),
             gone: Gone::default(),
+            former_macs: FormerMacs::default(),
             unknowns: Recent::new(TOLD_MILLIS),
             announced: Recent::new(TOLD_MILLIS),
             path_mtu: PathMtus::default(),
@@ -253,12 +258,13 @@ impl Plant {
             native: self.multicast.heard(),
             leases: self.dhcp.leases(),
         };
-        let topology = compile::topology(
+        let mut topology = compile::topology(
             &self.site,
             store,
             (&mut self.numbers, &mut self.outsiders),
             &live,
         );
+        self.note_former_nodes(&mut topology);
         let bytes = size_of::<Snapshot>()
             + topology.nodes.len() * 384
             + topology.hosts.len() * 192
@@ -415,7 +421,7 @@ impl Plant {
         &mut self,
         vni: Vni,
         prefix: Prefix4,
-        (host, slot): (u32, Option<u8>),
+        Place { host, slot, mac }: Place,
         expires: Option<u32>,
     ) -> Result<(), PlantError> {
         let too_many = PlantError::Full {
@@ -445,6 +451,7 @@ impl Plant {
                 expires: expires.unwrap_or(0),
                 previous,
                 mark: mark(prefix, slot),
+                mac,
             },
         )
     }
@@ -481,7 +488,11 @@ impl Plant {
             Some(prefix) => self.writer.insert_prefix(prefix, mapping),
         };
         match outcome {
-            Ok(_) => Ok(()),
+            Ok(old) => {
+                let before = old.and_then(|old| old.mac);
+                self.note_former((vni, prefix), before, mapping.mac);
+                Ok(())
+            }
             Err(InsertError::Full { .. }) if !self.gone.is_empty() => {
                 self.forget_gone(u32::MAX);
                 self.put(vni, prefix, mapping)
@@ -528,10 +539,11 @@ impl Plant {
 
     fn take(&mut self, vni: Vni, prefix: Prefix4) {
         self.multicast.mapped(vni, prefix, None);
-        match table_prefix(vni, prefix) {
+        let old = match table_prefix(vni, prefix) {
             None => self.writer.remove(Key::new(vni.0, prefix.address.0)),
             Some(prefix) => self.writer.remove_prefix(prefix),
         };
+        self.note_former((vni, prefix), old.and_then(|old| old.mac), None);
     }
 }
 

@@ -9,6 +9,7 @@ use crate::control::proto::{
     NeighborState, PlantStatus, PortReport, RelayState, Seen, StatsReport, TraceStart,
 };
 use crate::control::store::Store;
+use crate::control::store::mappings::Place;
 use crate::datapath::Drop;
 use crate::link4::{self, Link4};
 use crate::model::Role;
@@ -26,7 +27,7 @@ impl PlantTrait for Plant {
         &mut self,
         vni: Vni,
         prefix: Prefix4,
-        at: (u32, Option<u8>),
+        at: Place,
         expires_at: Option<u32>,
     ) -> Result<(), PlantError> {
         self.point(vni, prefix, at, expires_at)

@@ -15,6 +15,7 @@ use crate::control::proto::{
     Learned, MappingGet, MappingKey, MappingList, MappingRemove, MappingRow, MappingSet,
 };
 use crate::model;
+use crate::wire::Mac;
 use crate::wire::address::Prefix4;
 
 /// Where nodes are: (vnet, address) -> host.
@@ -75,14 +76,17 @@ pub(super) struct Add {
     /// Layout `slot`: slot of the node at that host, or of the node that the prefix is behind.
     #[arg(long, value_parser = clap::value_parser!(u8).range(0..=63))]
     slot: Option<u8>,
+    /// Of a vnet with given MACs: the node's, or that of the node that the prefix is behind.
+    #[arg(long)]
+    mac: Option<Mac>,
     #[command(flatten)]
     revision: Revision,
 }
 
 /// Load mappings from a file.
 ///
-/// Each line is `vnet,address,host[,expires[,revision[,slot]]]` or a JSON object with these keys, as
-/// `weft mapping list --json` prints them. Empty lines, lines that start with `#` and a heading
+/// Each line is `vnet,address,host[,expires[,revision[,slot[,mac]]]]` or a JSON object with these keys,
+/// as `weft mapping list --json` prints them. Empty lines, lines that start with `#` and a heading
 /// that starts with `vnet,` are skipped. The operator's mappings that the file does not mention
 /// are removed at the end, without a gap in forwarding.
 #[derive(Debug, Args)]
@@ -121,6 +125,7 @@ impl Mapping {
                     expires: add.expires,
                     revision: add.revision.revision,
                     slot: add.slot,
+                    mac: add.mac,
                 };
                 let request = MappingSet {
                     vnet: Cow::Owned(add.vnet),
@@ -154,6 +159,7 @@ impl Row for model::Mapping {
         text("ADDRESS"),
         text("HOST"),
         number("SLOT"),
+        text("MAC"),
         number("EXPIRES"),
     ];
 
@@ -167,6 +173,7 @@ impl Row for model::Mapping {
             },
             self.host.clone(),
             or_empty(self.slot),
+            or_empty(self.mac),
             or_empty(self.expires),
         ]
     }

@@ -1,6 +1,6 @@
 //! The file that `weft mapping load` reads, line by line.
 //!
-//! A line is CSV (`vnet,address,host[,expires[,revision[,slot]]]`) or a JSON
+//! A line is CSV (`vnet,address,host[,expires[,revision[,slot[,mac]]]]`) or a JSON
 //! object with these keys; what `weft mapping list --json` prints can be loaded too.
 
 use std::borrow::Cow;
@@ -10,6 +10,7 @@ use serde::Deserialize;
 use super::load::{Bulk, json_fault};
 use crate::control::client::{Client, ClientError};
 use crate::control::proto::{Applied, Batch, Change, Kind, MappingRow, MappingSet};
+use crate::wire::Mac;
 use crate::wire::address::Prefix4;
 
 /// Mappings of vnets.
@@ -61,7 +62,7 @@ fn parse_line(line: &str) -> Result<Parsed<'_>, String> {
     }
 }
 
-const EXPECTED: &str = "vnet,address,host[,expires[,revision[,slot]]]";
+const EXPECTED: &str = "vnet,address,host[,expires[,revision[,slot[,mac]]]]";
 
 fn parse_csv(line: &str) -> Result<Parsed<'_>, String> {
     let mut fields = line.split(',').map(str::trim);
@@ -75,6 +76,7 @@ fn parse_csv(line: &str) -> Result<Parsed<'_>, String> {
     let expires = fields.next().unwrap_or_default();
     let revision = fields.next().unwrap_or_default();
     let slot = fields.next().unwrap_or_default();
+    let mac = fields.next().unwrap_or_default();
     if fields.next().is_some() {
         return Err(format!("too many fields; expected {EXPECTED}"));
     }
@@ -93,6 +95,10 @@ fn parse_csv(line: &str) -> Result<Parsed<'_>, String> {
         slot: match slot {
             "" => None,
             text => Some(number("slot", text)?),
+        },
+        mac: match mac {
+            "" => None,
+            text => Some(text.parse().map_err(|e| format!("mac: {e}"))?),
         },
     };
     Ok((Cow::Borrowed(vnet), row))
@@ -119,6 +125,8 @@ struct Line<'t> {
     revision: u64,
     #[serde(default)]
     slot: Option<u8>,
+    #[serde(default)]
+    mac: Option<Mac>,
 }
 
 #[derive(Deserialize)]
@@ -147,6 +155,7 @@ fn parse_json(line: &str) -> Result<Parsed<'_>, String> {
         expires: line.expires,
         revision: line.revision,
         slot: line.slot,
+        mac: line.mac,
     };
     Ok((line.vnet, row))
 }
@@ -172,6 +181,11 @@ mod tests {
         let json = parse_line(r#"{"vnet":"Z","address":"10.0.1.0/24","host":"S","slot":63}"#);
         assert_eq!(json.unwrap(), csv);
         assert_eq!(csv.1.slot, Some(63));
+        let csv = parse_line("Z,10.0.0.3,S,,,,02:00:00:00:00:03").unwrap();
+        let json =
+            parse_line(r#"{"vnet":"Z","address":"10.0.0.3","host":"S","mac":"02:00:00:00:00:03"}"#);
+        assert_eq!(json.unwrap(), csv);
+        assert_eq!(csv.1.mac, Some(Mac([2, 0, 0, 0, 0, 3])));
         let short = parse_line("Z,10.0.1.0/24,S").unwrap().1;
         assert_eq!((short.expires, short.revision, short.slot), (None, 0, None));
         assert_eq!(short.address.len, 24);
@@ -190,7 +204,8 @@ mod tests {
             ("Z,10.0.0.3,S,1,x", "revision: `x`"),
             ("Z,10.0.0.3,S,1,2,x", "slot: `x`"),
             ("Z,10.0.0.3,S,1,2,256", "slot: `256`"),
-            ("Z,10.0.0.3,S,1,2,3,4", "too many"),
+            ("Z,10.0.0.3,S,1,2,3,02:00", "mac: `02:00`"),
+            ("Z,10.0.0.3,S,1,2,3,02:00:00:00:00:04,5", "too many"),
             (
                 r#"{"vnet":"Z","address":"10.0.0.3"}"#,
                 "missing field `host`",

@@ -39,6 +39,9 @@ pub(super) struct Policy {
     /// What becomes of frames for a hardware address that nobody has.
     #[arg(long, default_value = "drop", value_parser = values::one_of::<model::UnknownMac>(&["drop", "resolve"]))]
     unknown_mac: model::UnknownMac,
+    /// By which hardware addresses its nodes see each other.
+    #[arg(long, default_value = "computed", value_parser = values::one_of::<model::Macs>(&["computed", "given"]))]
+    macs: model::Macs,
 }
 
 impl Policy {
@@ -54,6 +57,7 @@ impl Policy {
         vnet.learn_as = self.learn_as;
         vnet.learn_seconds = self.learn_seconds;
         vnet.unknown_mac = self.unknown_mac;
+        vnet.macs = self.macs;
     }
 }
 

@@ -13,6 +13,7 @@ use super::proto::{
     NeighborReport, PlantStatus, PortReport, RelayState, Seen, StatsReport, TraceStart,
 };
 use super::store::Store;
+use super::store::mappings::Place;
 
 /// Why the appliance could not do something.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -51,13 +52,13 @@ impl From<PlantError> for Error {
 /// within the same request.
 pub trait Plant {
     /// The mapping now is so: at a host, which is an index for
-    /// [`Store::host`], and in a slot. `expires_at` is on the clock that `now`
+    /// [`Store::host`], in a slot, and with a MAC. `expires_at` is on the clock that `now`
     /// is taken from.
     fn mapping_set(
         &mut self,
         vni: Vni,
         prefix: Prefix4,
-        at: (u32, Option<u8>),
+        at: Place,
         expires_at: Option<u32>,
     ) -> Result<(), PlantError>;
 

@@ -30,6 +30,7 @@ pub mod objects;
 mod record;
 mod replace;
 mod segments;
+mod slot;
 mod stage;
 pub mod sync;
 mod translate;
@@ -374,7 +375,7 @@ impl Store {
     ) -> Result<(), PlantError> {
         for (key, _) in touched {
             if let Some(slot) = self.mappings.get(*key) {
-                show(plant, key, slot)?;
+                show(plant, key, &slot)?;
             }
         }
         Ok(())
@@ -531,11 +532,5 @@ impl Store {
 
 /// Shows a mapping to the plant.
 fn show(plant: &mut impl Plant, key: &Key, slot: &Slot) -> Result<(), PlantError> {
-    let place = slot.place();
-    plant.mapping_set(
-        key.vni,
-        key.prefix,
-        (place.host, place.slot),
-        slot.expires(),
-    )
+    plant.mapping_set(key.vni, key.prefix, slot.place(), slot.expires())
 }

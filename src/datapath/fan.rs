@@ -34,6 +34,7 @@ pub use told::receivers;
 
 use super::authorize::Permitted;
 use super::classify::Incoming;
+use super::given;
 use super::lane::Lane;
 use super::misdirected::Way;
 use super::parse::{self, FromNode, FromSubstrate, NodeNet, SubstrateNet};
@@ -283,7 +284,7 @@ impl<'a> Original<'a> {
                 true => igmp::mac_of(self.dst),
                 false => Mac::BROADCAST,
             },
-            source: node.neighbor(self.src),
+            source: given::seen(cx, node, self.src),
             vlan: (node.vlan != 0).then_some(node.vlan),
             ethertype: ethertype::IPV4,
             len: 0,

@@ -85,7 +85,8 @@ impl<'a, P: Packet> Cutting<'a, P> {
             Toward::Host(..) | Toward::Listeners => self.to_host(packet, &piece),
             Toward::Node(index) => {
                 let node = self.cx.topology.node(index).ok_or(Drop::NotLocal)?;
-                let link = rewrite::link_to(node, index, (piece.header.src, piece.header.dst));
+                let ends = (piece.header.src, piece.header.dst);
+                let link = rewrite::link_to(self.cx, (node, index), ends);
                 let ready = link.and_then(|link| rewrite::replace_link(&mut packet, 0, &link));
                 ready.map_err(why)?;
                 Ok((node.port, packet))

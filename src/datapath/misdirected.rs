@@ -7,6 +7,7 @@
 
 mod broadcast;
 mod dhcp;
+mod given;
 mod group;
 mod neighbor;
 mod router;
@@ -60,7 +61,10 @@ pub(super) fn sort(cx: &Context<'_>, it: &Frame<'_>) -> Result<Way, Exit> {
     }
     match virtual_mac::recognise(it.destination, it.record.vni) {
         Some((Kind::Router, address)) => router::decide(cx, it, address),
-        Some((Kind::Node, address)) => neighbor::decide(cx, it, address),
-        None => unknown::decide(cx, it),
+        other => match (given::decide(cx, it), other) {
+            (Some(decided), _) => decided,
+            (None, Some((_, address))) => neighbor::decide(cx, it, address),
+            (None, None) => unknown::decide(cx, it),
+        },
     }
 }

@@ -23,6 +23,7 @@ pub mod drop;
 pub mod fan;
 pub mod fragment;
 mod front;
+pub mod given;
 pub mod hold;
 mod lane;
 pub mod limit;

@@ -381,7 +381,11 @@ pub(super) fn way_in<'t>(
     Ok(Way {
         outsider,
         world,
-        link: Link::Node(rewrite::link_to(record, node, (source.address, vaddr))?),
+        link: Link::Node(rewrite::link_to(
+            cx,
+            (record, node),
+            (source.address, vaddr),
+        )?),
         port: record.port,
     })
 }

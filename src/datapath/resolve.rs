@@ -9,7 +9,7 @@ use super::authorize::{Permitted, Verified};
 use super::classify::Incoming;
 use super::misdirected::Way;
 use super::results::Asked;
-use super::topology::NodeRecord;
+use super::topology::{NodeRecord, Topology};
 use super::{Answers, BURST, Context, Drop, Exit, Party, Punt, between, fan, route, slot};
 
 /// Where a node's packet goes.
@@ -100,10 +100,12 @@ pub fn onward<'a>(
     let to = match mapping.target {
         Target::Remote(host) => Place::Host(host),
         Target::Local(node) if node == it.node => return Err(Drop::ToItself.into()),
-        Target::Local(node) => match having(cx, node, Vni(it.key.vni()), Vaddr(it.key.vaddr())) {
-            Some(record) => Place::Node(node, record),
-            None => return Err(Drop::NotLocal.into()),
-        },
+        Target::Local(node) => {
+            match having(cx.topology, node, Vni(it.key.vni()), Vaddr(it.key.vaddr())) {
+                Some(record) => Place::Node(node, record),
+                None => return Err(Drop::NotLocal.into()),
+            }
+        }
         Target::Blackhole => return Err(Drop::Blackholed.into()),
         Target::Side(outsider) => Place::Outsider(outsider),
         Target::Refused => return Err(refused(it, Drop::Denied)),
@@ -128,7 +130,7 @@ pub fn inward<'a>(cx: &Context<'a>, it: Verified<'a>, found: Found) -> Result<In
     let Some(Target::Local(node)) = found.mapping().map(|mapping| mapping.target) else {
         return Err(not_here(cx, incoming, found));
     };
-    match having(cx, node, incoming.vni, incoming.packet.dst()) {
+    match having(cx.topology, node, incoming.vni, incoming.packet.dst()) {
         Some(record) => Ok(Inward {
             incoming,
             node,
@@ -159,13 +161,13 @@ fn dhcp_between(cx: &Context<'_>, incoming: &Incoming) -> Option<Exit> {
 /// things that change one after the other; a frame must not reach a wrong node
 /// in between.
 #[inline(always)]
-fn having<'t>(
-    cx: &Context<'t>,
+pub(super) fn having(
+    topology: &Topology,
     node: NodeIndex,
     vni: Vni,
     address: Vaddr,
-) -> Option<&'t NodeRecord> {
-    let node = cx.topology.node(node);
+) -> Option<&NodeRecord> {
+    let node = topology.node(node);
     node.filter(|node| node.vni == vni && node.owns(address))
 }
 

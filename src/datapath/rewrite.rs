@@ -12,7 +12,7 @@ use crate::wire::{Layout, Mark, Saddr, Vaddr, Vni, flow, ipv4};
 use super::authorize::Permitted;
 use super::resolve::{Inward, Onward, Place};
 use super::topology::{HostRecord, NodeRecord};
-use super::{Context, Drop, Exit, Outcome, Party, outsider, slot};
+use super::{Context, Drop, Exit, Outcome, Party, given, outsider, slot};
 
 /// A packet that is to be cut, and where it goes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -201,7 +201,7 @@ fn to_neighbor<P: Packet>(
     (index, node): (NodeIndex, &NodeRecord),
 ) -> Result<Outcome, Exit> {
     let ip = it.ip.header();
-    let link = link_to(node, index, (ip.src, ip.dst))?;
+    let link = link_to(cx, (node, index), (ip.src, ip.dst))?;
     let port = cx.topology.port(node.port).ok_or(Drop::NotLocal)?;
     if ip.total_len > port.mtu {
         return oversize((it, hops), index, port.mtu);
@@ -274,7 +274,7 @@ fn restore<P: Packet>(
     (arrived, id): (&siit::Arrived, u16),
 ) -> Result<Outcome, Exit> {
     let node = it.record;
-    let link = link_to(node, it.node, (arrived.src(), arrived.dst()))?;
+    let link = link_to(cx, (node, it.node), (arrived.src(), arrived.dst()))?;
     let port = cx.topology.port(node.port).ok_or(Drop::NotLocal)?;
     if usize::from(arrived.payload_len) + ipv4::HEADER_LEN > usize::from(port.mtu) {
         return Err(Drop::TooBig.into());
@@ -299,8 +299,8 @@ fn restore<P: Packet>(
 /// waits if the node's hardware address is not known.
 #[inline(always)]
 pub(super) fn link_to(
-    node: &NodeRecord,
-    index: NodeIndex,
+    cx: &Context<'_>,
+    (node, index): (&NodeRecord, NodeIndex),
     (source, address): (Vaddr, Vaddr),
 ) -> Result<ethernet::Header, Exit> {
     let Some(destination) = node.mac_at(address) else {
@@ -308,7 +308,7 @@ pub(super) fn link_to(
     };
     Ok(ethernet::Header {
         destination,
-        source: node.neighbor(source),
+        source: given::seen(cx, node, source),
         vlan: (node.vlan != 0).then_some(node.vlan),
         ethertype: ethertype::IPV4,
         len: 0,

@@ -12,13 +12,14 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 
 use super::fan::{Fans, Native};
+use super::given::Formers;
 use super::outsider::Outsiders;
 use super::plain;
 use super::segments::{IfaceRecord, RouterRecord, Segment, SubnetRecord};
 use super::slot::Slots;
 use super::watch::Filter;
 use crate::mapping::{HostIndex, NodeIndex};
-use crate::model::{Dscp, IcmpRate, Mode, Role, Verify};
+use crate::model::{Dscp, IcmpRate, Macs, Mode, Role, Verify};
 use crate::siit::address_map::AddressMap;
 use crate::siit::rfc7915::{self, Rules};
 use crate::wire::address::Prefix4;
@@ -50,6 +51,8 @@ pub struct Topology {
     /// A fixed value of the flow label's entropy, for byte-exact tests.
     pub entropy: Entropy,
     pub outsiders: Outsiders,
+    /// MACs that addresses were given before.
+    pub former_macs: Arc<Formers>,
     pub subnets: Vec<SubnetRecord>,
     /// Interfaces of routers in subnets.
     pub ifaces: Vec<IfaceRecord>,
@@ -210,6 +213,10 @@ pub struct NodeRecord {
     pub saddr: Saddr,
     /// What the MACs of other nodes of its vnet begin with.
     pub neighbors: Family,
+    /// Its vnet's nodes see each other by the MACs that they were given.
+    pub sees_given: bool,
+    /// The one that it was given, in such a vnet.
+    pub given: Option<Mac>,
     /// Sum of locator, slot and vni on the source side and of the vni on the
     /// destination side: what does not depend on the destination host.
     pub checksum_part: u16,
@@ -284,6 +291,8 @@ pub struct VnetRecord {
     pub resolves: bool,
     /// The node that gives its nodes their addresses, if it is one.
     pub dhcp_server: Option<Vaddr>,
+    /// By which MACs its nodes see each other.
+    pub macs: Macs,
 }
 
 impl VnetRecord {

@@ -7,7 +7,7 @@
 
 use std::{fmt, net::Ipv4Addr};
 
-use crate::wire::Mark;
+use crate::wire::{Mac, Mark};
 
 /// A virtual address in its vnet: what the table is asked for.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -184,6 +184,9 @@ pub struct Mapping {
     /// Bits 64 to 71 of its address at a remote host, I/G apart; none but in
     /// layout `slot`.
     pub mark: Mark,
+    /// The MAC that it was given, if it is at a host. An answer of a burst
+    /// leaves it out: few ask for it.
+    pub mac: Option<Mac>,
 }
 
 impl Mapping {
@@ -195,6 +198,7 @@ impl Mapping {
             expires: 0,
             previous: None,
             mark: Mark::NONE,
+            mac: None,
         }
     }
 
@@ -218,11 +222,13 @@ impl Mapping {
             Some((host, until)) => PREVIOUS | host.0 as u64 | (until as u64) << 32,
             None => 0,
         };
-        // The third word is free for data of a single destination.
         [
             self.target.encode() as u64 | self.mark_bits() | (self.expires as u64) << 32,
             previous,
-            0,
+            match self.mac {
+                Some(Mac([a, b, c, d, e, f])) => u64::from_be_bytes([0, 0, a, b, c, d, e, f]),
+                None => 0,
+            },
         ]
     }
 
@@ -236,7 +242,7 @@ impl Mapping {
 
     #[inline(always)]
     pub(super) const fn decode(words: Words) -> Self {
-        let [value, previous, _] = words;
+        let [value, previous, mac] = words;
         let host = HostIndex(previous as u32 & HOST_MASK);
         Self {
             target: Target::decode(value as u32),
@@ -247,6 +253,8 @@ impl Mapping {
             } else {
                 None
             },
+            // No device has the MAC of zeros.
+            mac: if mac == 0 { None } else { Some(mac_of(mac)) },
         }
     }
 }
@@ -354,6 +362,12 @@ impl fmt::Debug for Reached {
 }
 
 #[inline(always)]
+const fn mac_of(word: u64) -> Mac {
+    let [_, _, mac @ ..] = word.to_be_bytes();
+    Mac(mac)
+}
+
+#[inline(always)]
 const fn mark_of(word: u32) -> Mark {
     match word >> INDEX_BITS == Target::REMOTE {
         true => Mark::from_byte(((word & INDEX_MASK) >> HOST_BITS << 1) as u8),
@@ -439,7 +453,14 @@ mod tests {
                         expires,
                         previous,
                         mark,
+                        mac: None,
                     };
+                    let given = Mapping {
+                        mac: Some(Mac([2, 0, 0, 0, 0x0a, 3])),
+                        ..mapping
+                    };
+                    assert_eq!(Mapping::decode(given.encode()), given);
+                    assert_eq!(Found::new(given.encode()).mapping(), Some(mapping));
                     let found = Found::new(mapping.encode());
                     let reached = <Reached as Answer>::new(mapping.encode());
                     assert!(!at_a_host || reached.mark() == u64::from(mark.byte()));

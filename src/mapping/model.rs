@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use proptest::prelude::*;
 
 use super::{grow::RawWriter, hash::Seed, *};
-use crate::wire::Mark;
+use crate::wire::{Mac, Mark};
 
 fn host(index: u32) -> Target {
     Target::Remote(HostIndex::new(index).unwrap())
@@ -45,6 +45,7 @@ fn mapping() -> impl Strategy<Value = Mapping> {
         expires,
         previous: previous.map(|(host, until)| (HostIndex::new(host).unwrap(), until)),
         mark: Mark::from_byte((index * 20) as u8 & !1),
+        mac: None,
     })
 }
 
@@ -406,6 +407,7 @@ fn a_full_table_refuses_only_what_is_new() {
         let moved = Mapping {
             previous: Some((HostIndex::new(n).unwrap(), 9)),
             expires: u32::from(n % 2 == 0),
+            mac: (n % 3 == 0).then_some(Mac([2, 0, 0, 0, (n >> 8) as u8, n as u8])),
             ..Mapping::new(host(n + 1))
         };
         let old = writer.insert(key(n), moved).unwrap();

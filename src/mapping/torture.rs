@@ -50,6 +50,7 @@ fn derived(key: Key, revision: u32) -> Mapping {
         expires: revision,
         previous: (digest & 1 != 0).then_some(previous),
         mark: Mark::from_byte((digest >> 21) as u8 & !1),
+        mac: None,
     }
 }
 

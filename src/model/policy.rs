@@ -61,6 +61,18 @@ pub enum UnknownMac {
     Resolve,
 }
 
+/// By which hardware addresses the nodes of a vnet see each other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Macs {
+    /// Computed from vnet and address: the same on every host, whatever the
+    /// node's own is.
+    #[default]
+    Computed,
+    /// Those of their bindings and mappings; computed where none is given.
+    Given,
+}
+
 /// Lowering of the segment size that TCP connections begin with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum MssClamp {

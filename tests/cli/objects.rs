@@ -141,6 +141,13 @@ fn mappings() {
         ]}),
     );
     change(
+        "mapping add --vnet Z 10.0.0.3 --host S --mac 02:00:00:00:00:03",
+        "mapping.set",
+        json!({"vnet": "Z", "mappings": [
+            {"address": "10.0.0.3/32", "host": "S", "mac": "02:00:00:00:00:03"},
+        ]}),
+    );
+    change(
         "mapping remove --vnet Z 10.0.0.3 10.1.0.0/16",
         "mapping.remove",
         json!({"vnet": "Z", "mappings": [{"address": "10.0.0.3/32"}, {"address": "10.1.0.0/16"}]}),
@@ -150,10 +157,10 @@ fn mappings() {
         "mapping.get",
         json!({"vnet": "Z", "address": "10.1.2.3/32", "match": true}),
         json!({"object": {"vnet": "Z", "address": "10.1.0.0/16", "host": "S", "expires": 20,
-                          "slot": 7},
+                          "slot": 7, "mac": "02:00:00:00:00:03"},
                "origin": "agent", "revision": 1}),
-        "VNET  ADDRESS      HOST  SLOT  EXPIRES  REVISION  ORIGIN
-         Z     10.1.0.0/16  S        7       20         1  agent",
+        "VNET  ADDRESS      HOST  SLOT  MAC                EXPIRES  REVISION  ORIGIN
+         Z     10.1.0.0/16  S        7  02:00:00:00:00:03       20         1  agent",
     );
     case(
         "mapping show --vnet Z 10.0.0.3",
@@ -161,8 +168,8 @@ fn mappings() {
         json!({"vnet": "Z", "address": "10.0.0.3/32"}),
         json!({"object": {"vnet": "Z", "address": "10.0.0.3/32", "host": "S"},
                "origin": "file", "revision": 0}),
-        "VNET  ADDRESS   HOST  SLOT  EXPIRES  REVISION  ORIGIN
-         Z     10.0.0.3  S        -        -         -  file",
+        "VNET  ADDRESS   HOST  SLOT  MAC  EXPIRES  REVISION  ORIGIN
+         Z     10.0.0.3  S        -  -          -         -  file",
     );
 }
 
@@ -195,7 +202,7 @@ fn a_long_list_comes_page_by_page_under_one_heading() {
     assert_eq!(lines.len(), 6);
     assert_eq!(
         lines[5],
-        "Z     10.0.0.5  S        -        -         -  operator"
+        "Z     10.0.0.5  S        -  -          -         -  operator"
     );
     let cursors: Vec<_> = appliance.asked().into_iter().map(|(_, p)| p).collect();
     assert_eq!(
@@ -355,13 +362,14 @@ fn what_nodes_are_given() {
     change(
         "vnet add Z --vni 0x5A0001 --dhcp node --dhcp-server 10.0.1.9 --broadcast \
          --withheld 224.0.0.0/16 --mss-clamp true --learn auto --learn-as watch \
-         --learn-seconds 10 --unknown-mac resolve",
+         --learn-seconds 10 --unknown-mac resolve --macs given",
         "vnet.set",
         json!({"vnet": {
             "name": "Z", "vni": 0x5a_0001, "mode": "siit", "dscp": "copy", "verify": "strict",
             "dhcp": "node", "dhcp_server": "10.0.1.9", "broadcast": true,
             "withheld": ["224.0.0.0/16"], "mss_clamp": true, "learn": "auto",
             "learn_as": "watch", "learn_seconds": 10, "unknown_mac": "resolve",
+            "macs": "given",
         }}),
     );
     change(

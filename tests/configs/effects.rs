@@ -145,6 +145,7 @@ const EFFECTS: &[(&str, &str, &[&str])] = &[
             "vnet.mtu",
             "vnet.mss_clamp",
             "vnet.unknown_mac",
+            "vnet.macs",
         ],
     ),
     (
@@ -186,6 +187,7 @@ const EFFECTS: &[(&str, &str, &[&str])] = &[
             "mapping.expires",
             "mapping.revision",
             "mapping.slot",
+            "mapping.mac",
         ],
     ),
     (

@@ -131,6 +131,7 @@ fn the_difference_is_told_by_object_and_field() {
         expires: None,
         revision: 0,
         slot: None,
+        mac: None,
     });
     let set = MappingSet {
         vnet: "Z".into(),

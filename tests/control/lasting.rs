@@ -347,6 +347,7 @@ fn a_file_is_taken_as_a_whole_or_not_at_all() {
         expires: None,
         revision: 0,
         slot: None,
+        mac: None,
     };
     let set = MappingSet {
         vnet: "Z".into(),

@@ -16,6 +16,7 @@ use weft::control::journal::Journal;
 use weft::control::plant::{Plant, PlantError};
 use weft::control::proto::*;
 use weft::control::server::{Server, ServerConfig};
+use weft::control::store::mappings::Place;
 use weft::control::store::{Desired, Limits as StoreLimits, Settings, Store};
 use weft::model::{Origin, Port};
 use weft::wire::address::Prefix4;
@@ -91,14 +92,15 @@ impl Plant for TestPlant {
         &mut self,
         vni: Vni,
         prefix: Prefix4,
-        (host, slot): (u32, Option<u8>),
+        Place { host, slot, mac }: Place,
         at: Option<u32>,
     ) -> Result<(), PlantError> {
         let mut told = self.0.lock().unwrap();
         told.sets += 1;
         if !told.count_only {
             let slot = slot.map_or(String::new(), |slot| format!(" in slot {slot}"));
-            told.calls.push(format!("set {prefix}{slot}"));
+            let mac = mac.map_or(String::new(), |mac| format!(" as {mac}"));
+            told.calls.push(format!("set {prefix}{slot}{mac}"));
         }
         if told.count_only {
             return Ok(());

@@ -11,6 +11,7 @@ mod cycles;
 mod dhcp;
 mod drops;
 mod garbage;
+mod given;
 mod gone;
 mod groups;
 mod holds;

@@ -129,7 +129,7 @@ impl Plant {
             return Err(ArpIgnored::CachedUnknown);
         }
         match self.is_known(node, vni, address) {
-            Known::Yes => Ok(virtual_mac::of(Kind::Node, vni, address)),
+            Known::Yes => Ok(self.given().neighbor(record, address)),
             Known::Withheld => Err(ArpIgnored::Withheld),
             Known::No => Err(ArpIgnored::UnknownTarget),
         }
@@ -180,12 +180,11 @@ impl Plant {
             None => (Kind::Node, peer_of(record.vaddr, ranges)),
         };
         let vlan = (record.vlan != 0).then_some(record.vlan);
-        let frame = arp::request(
-            record.vaddr,
-            vlan,
-            peer,
-            virtual_mac::of(kind, record.vni, peer),
-        );
+        let peer_mac = match kind {
+            Kind::Router => virtual_mac::of(kind, record.vni, peer),
+            Kind::Node => self.given().neighbor(record, peer),
+        };
+        let frame = arp::request(record.vaddr, vlan, peer, peer_mac);
         let port = record.port;
         self.slow.arp_asked += 1;
         replies.frames.push((port, frame));
@@ -258,6 +257,7 @@ fn peer_of(node: Vaddr, ranges: &[Prefix4]) -> Vaddr {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::control::store::mappings::Place;
 
     #[test]
     fn a_peer_is_never_the_node_itself() {
@@ -270,7 +270,10 @@ mod tests {
         assert_eq!(peer("192.0.2.6", &[]), "192.0.2.7");
     }
 
-    use crate::appliance::testing::host_r;
+    use crate::appliance::testing::{built, host_r};
+    use crate::config::Config;
+    use crate::control::store::Desired;
+    use crate::model::Origin;
     use crate::wire::ethernet;
 
     const OWN: [u8; 6] = [2, 0, 0, 0, 0, 0x0a];
@@ -324,7 +327,7 @@ mod tests {
         let vni = Vni(0x5a_0001);
         let here = "10.0.0.99".parse().unwrap();
         plant
-            .point(vni, here, (store.host_index("S").unwrap(), None), None)
+            .point(vni, here, Place::host(store.host_index("S").unwrap()), None)
             .unwrap();
         let replies = after(&mut plant, &store, &scan[..1]);
         assert_eq!(replies.frames.len(), 1);
@@ -380,5 +383,101 @@ mod tests {
         assert_eq!(sightings(&replies), once);
         assert_eq!(plant.slow.rarp_seen, 2);
         assert_eq!(plant.learned.get(&node), Some(&Mac(OWN)));
+    }
+
+    /// R with G's MAC in its mapping, and C's in its binding.
+    fn given() -> (Plant, Store) {
+        let more = "[[port]]\nname = \"c\"\ndevice = \"net_null1\"\nrole = \"node\"\n\
+             [[binding]]\nname = \"C\"\nvnet = \"Z\"\naddress = \"10.0.0.5\"\nport = \"c\"\n\
+             mac = \"02:00:00:00:00:0c\"\n";
+        let file = include_str!("../../../configs/first/r.toml")
+            .replacen("[[vnet]]\n", "[[vnet]]\nmacs = \"given\"\n", 1)
+            .replacen(
+                "host = \"S\"",
+                "host = \"S\"\nmac = \"52:54:00:00:00:03\"",
+                1,
+            );
+        let (mut plant, store) = built(&format!("{file}\n{more}"));
+        plant.step(&store);
+        (plant, store)
+    }
+
+    #[test]
+    fn neighbours_are_told_given_macs() {
+        let (mut plant, store) = given();
+        let told = |plant: &mut Plant, target| {
+            let replies = after(plant, &store, &[asks([10, 0, 0, 2], target)]);
+            replies.frames.first().map(|(_, frame)| {
+                let [link, message] = [&frame[6..12], &frame[22..28]];
+                assert_eq!(link, message);
+                Mac(message.try_into().unwrap())
+            })
+        };
+        let g = Mac([0x52, 0x54, 0, 0, 0, 3]);
+        assert_eq!(told(&mut plant, [10, 0, 0, 3]), Some(g));
+        assert_eq!(
+            told(&mut plant, [10, 0, 0, 5]),
+            Some(Mac([2, 0, 0, 0, 0, 0x0c]))
+        );
+        // Where none is given, the computed one; and at once another one.
+        let vni = Vni(0x5a_0001);
+        let host = store.host_index("S").unwrap();
+        let point = |plant: &mut Plant, address: &str, mac| {
+            let at = Place {
+                mac,
+                ..Place::host(host)
+            };
+            let address = address.parse().unwrap();
+            plant.point(vni, address, at, None).unwrap();
+        };
+        point(&mut plant, "10.0.0.7", None);
+        let computed = virtual_mac::of(Kind::Node, vni, Vaddr(0x0a00_0007));
+        assert_eq!(told(&mut plant, [10, 0, 0, 7]), Some(computed));
+        let other = Mac([0x52, 0x54, 0, 0, 0, 4]);
+        point(&mut plant, "10.0.0.3", Some(other));
+        assert_eq!(told(&mut plant, [10, 0, 0, 3]), Some(other));
+        // The one of before is remembered, and workers are told of it.
+        plant.step(&store);
+        let key = Key::new(vni.0, 0x0a00_0003);
+        assert!(plant.topology().former_macs.has(key, g, 1));
+        assert_eq!(plant.topology().former_macs.len(), 1);
+    }
+
+    /// A node believes what it is asked with.
+    #[test]
+    fn nodes_are_asked_by_given_macs() {
+        let file = include_str!("../../../configs/first/r.toml")
+            .replacen("[[vnet]]\n", "[[vnet]]\nmacs = \"given\"\n", 1)
+            .replacen(
+                "host = \"S\"",
+                "host = \"S\"\nmac = \"52:54:00:00:00:03\"",
+                1,
+            )
+            .replacen("\"10.0.0.3\"", "\"10.0.0.1\"", 1);
+        let (mut plant, store) = built(&file);
+        plant.step(&store);
+        let node = plant.numbers.get("A").unwrap();
+        let mut replies = Replies::default();
+        plant.ask_for_mac(node, &mut replies);
+        let [(_, frame)] = &replies.frames[..] else {
+            panic!("{replies:?}");
+        };
+        assert_eq!(frame[28..32], [10, 0, 0, 1]);
+        assert_eq!(frame[22..28], [0x52, 0x54, 0, 0, 0, 3]);
+    }
+
+    #[test]
+    fn a_binding_that_loses_its_mac_leaves_it_behind() {
+        let (mut plant, mut store) = given();
+        let file = include_str!("../../../configs/first/r.toml");
+        let (mut config, _) = Config::parse("r", file.as_bytes()).unwrap();
+        let wanted = Desired::take(&mut config);
+        store.replace(&mut plant, Origin::File, &wanted, 0).unwrap();
+        plant.step(&store);
+        let formers = &plant.topology().former_macs;
+        let key = |address| Key::new(0x5a_0001, address);
+        assert!(formers.has(key(0x0a00_0005), Mac([2, 0, 0, 0, 0, 0x0c]), 1));
+        assert!(formers.has(key(0x0a00_0003), Mac([0x52, 0x54, 0, 0, 0, 3]), 1));
+        assert_eq!(formers.len(), 2);
     }
 }

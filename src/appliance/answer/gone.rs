@@ -103,6 +103,7 @@ mod tests {
     use super::*;
     use crate::appliance::testing::host_r;
     use crate::control::proto::{BindingRemove, Change};
+    use crate::control::store::mappings::Place;
     use crate::model::Origin;
     use crate::wire::{Layout, Locator, Vaddr};
 
@@ -168,7 +169,7 @@ mod tests {
         // The address is another host's: its word ends.
         let host = store.host_index("S").unwrap();
         plant
-            .point(Z, "10.0.0.2".parse().unwrap(), (host, None), None)
+            .point(Z, "10.0.0.2".parse().unwrap(), Place::host(host), None)
             .unwrap();
         assert!(matches!(target(&plant), Some(Target::Remote(_))));
         plant.forget_gone(u32::MAX);

@@ -1,9 +1,10 @@
 //! ICMP errors to nodes about packets of theirs.
 
+use crate::datapath::given::Given;
 use crate::datapath::route::{self, End, Route};
 use crate::datapath::segments::NONE;
 use crate::datapath::topology::NodeRecord;
-use crate::datapath::{Drop, Topology, tally};
+use crate::datapath::{Drop, tally};
 use crate::mapping::NodeIndex;
 use crate::node::router;
 use crate::wire::icmpv4::{Problem, unreachable};
@@ -79,7 +80,7 @@ impl Plant {
         }
         let entry = sent_to.and_then(|mac| self.router_of(node, mac));
         let sent = (entry, sent_to.is_some(), problem);
-        let speaker = speaker(self.topology(), record, sent, &fault);
+        let speaker = speaker(self.given(), record, sent, &fault);
         let Some(message) = router::error(problem, quote, speaker.address, speaker.hops) else {
             return;
         };
@@ -99,12 +100,12 @@ impl Plant {
 /// quoted as it was sent there. No router takes a source route, so the first one
 /// says so.
 fn speaker(
-    topology: &Topology,
+    given: Given<'_>,
     record: &NodeRecord,
     (entry, refused, problem): (Option<u32>, bool, Problem),
     fault: &ipv4::Header,
 ) -> Speaker {
-    let mac = |kind, address| virtual_mac::of(kind, record.vni, address);
+    let topology = given.topology;
     let iface = |at: u32| topology.ifaces.get(at as usize);
     let segment = &record.segment;
     let beyond = !refused && segment.gateway != NONE && !segment.prefix.contains(fault.dst);
@@ -125,7 +126,7 @@ fn speaker(
         };
         return Speaker {
             address: iface(route.at).map_or(iface_in.address, |iface| iface.address),
-            mac: mac(Kind::Router, iface_in.address),
+            mac: virtual_mac::of(Kind::Router, record.vni, iface_in.address),
             hops: if refused { before } else { 0 },
         };
     }
@@ -137,7 +138,7 @@ fn speaker(
         },
         _ => Speaker {
             address: fault.dst,
-            mac: mac(Kind::Node, fault.dst),
+            mac: given.neighbor(record, fault.dst),
             hops: 0,
         },
     }

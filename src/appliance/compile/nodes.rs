@@ -4,7 +4,7 @@ use crate::config::check::GROWTH;
 use crate::datapath::segments::Segment;
 use crate::datapath::topology::{NodeRecord, Topology, VnetRecord};
 use crate::mapping::NodeIndex;
-use crate::model::{self, Learn, MssClamp, UnknownMac};
+use crate::model::{self, Learn, Macs, MssClamp, UnknownMac};
 use crate::node::addresses::Node;
 use crate::wire::address::Prefix4;
 use crate::wire::virtual_mac::{Family, Kind};
@@ -26,6 +26,7 @@ pub(super) fn vnet_record(vnet: &model::Vnet, mtu: u16) -> VnetRecord {
         learns: vnet.learn == Learn::Auto,
         resolves: vnet.unknown_mac == UnknownMac::Resolve,
         dhcp_server: vnet.dhcp_server,
+        macs: vnet.macs,
     }
 }
 
@@ -52,6 +53,8 @@ pub(super) fn vacant_node() -> NodeRecord {
         prefixes: Vec::new(),
         saddr: [0; 16],
         neighbors: Family::new(Kind::Node, Vni(0)),
+        sees_given: false,
+        given: None,
         checksum_part: 0,
         segment: Segment::default(),
         macs: Vec::new(),
@@ -108,6 +111,8 @@ pub(super) fn add_node(
             prefixes: prefixes(binding, found),
             saddr: mark.on(site.layout.compose(&own, vni, Vaddr(0))),
             neighbors: Family::new(Kind::Node, vni),
+            sees_given: its.macs == Macs::Given,
+            given: binding.mac.filter(|_| its.macs == Macs::Given),
             checksum_part: checksum::fold(source + far_vni + u64::from(mark.sum())),
             segment,
             macs: other_macs(binding, found, mac),

@@ -44,7 +44,7 @@ pub use relay::relay;
 pub use segment::{address_in, alone, placed, router, subnet, vnet_of_router, vroute};
 pub use slot::slot;
 pub use substrate::{host, neighbor, route};
-pub use tenant::{binding, mapping, vnet};
+pub use tenant::{binding, given_mac, mapping, vnet};
 
 /// Bytes by which a packet grows at most on the substrate: from the IPv4
 /// header of 20 to the IPv6 header of 40 and a Fragment header of 8.

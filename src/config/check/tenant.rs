@@ -11,7 +11,7 @@ use super::{
     port::vlan_id,
 };
 use crate::config::{Config, Problem};
-use crate::model::{Binding, Mapping, Role, Vnet};
+use crate::model::{Binding, Macs, Mapping, Role, Vnet};
 use crate::wire::address::Prefix4;
 use crate::wire::{Mac, Vaddr};
 
@@ -302,6 +302,22 @@ pub fn mapping(at: At<'_>, mapping: &Mapping, objects: &impl Objects, out: &mut 
     }
     if let Some(vnet) = vnet_of(at, &mapping.vnet, objects, out) {
         inside(|| at.key("address"), vnet, mapping.address, out);
+        if let Some(mac) = mapping.mac {
+            given_mac(at, mac, vnet, out);
+        }
+    }
+}
+
+/// The MAC that a mapping gives to its node.
+pub fn given_mac(at: At<'_>, mac: Mac, vnet: &Vnet, out: &mut Findings) {
+    if !mac.is_unicast() {
+        let message = format!("{mac} is not the address of one device");
+        out.problem(at.key("mac"), message);
+    }
+    if vnet.macs == Macs::Computed {
+        let message = format!("vnet `{}` has computed MACs", vnet.name);
+        let hint = "leave it out, or set `macs = \"given\"` at the vnet";
+        out.hinted(at.key("mac"), message, hint);
     }
 }
 

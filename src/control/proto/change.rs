@@ -14,7 +14,7 @@ use crate::model::{
     Binding, Eam, Host, Member, Neighbor, Outsider, Relay, Route, Router, Subnet, Vnet, Vroute,
 };
 use crate::wire::address::Prefix4;
-use crate::wire::{Locator, Prefix6, Vaddr};
+use crate::wire::{Locator, Mac, Prefix6, Vaddr};
 
 /// Revisions must survive JSON readers that keep numbers as doubles.
 pub const MAX_REVISION: u64 = (1 << 53) - 1;
@@ -113,6 +113,9 @@ pub struct MappingRow<'a> {
     /// Slot of the node, in layout `slot`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slot: Option<u8>,
+    /// Hardware address of the node, in a vnet with `macs = "given"`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mac: Option<Mac>,
 }
 
 /// Removes mappings of one vnet, all or none.

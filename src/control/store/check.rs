@@ -7,8 +7,8 @@ use super::{ObjectUndo, Store, Transaction, mappings};
 use crate::config::check::{self, At, Findings};
 use crate::control::proto::{Error, ErrorCode};
 use crate::model::{Binding, Host, Outsider, Role, Router, Subnet, Vnet};
-use crate::wire::Vni;
 use crate::wire::address::Prefix4;
+use crate::wire::{Mac, Vni};
 
 const MAX_NAME: usize = 64;
 
@@ -95,6 +95,16 @@ impl Store {
         let mut findings = Findings::default();
         check::slot(At::only("slot"), slot, self.settings.layout, &mut findings);
         first(findings, "slot")
+    }
+
+    /// A MAC that a mapping names.
+    pub(super) fn check_mac(&self, vnet: &str, mac: Option<Mac>) -> Result<(), Error> {
+        let (Some(mac), Some(vnet)) = (mac, self.vnet(vnet)) else {
+            return Ok(());
+        };
+        let mut findings = Findings::default();
+        check::given_mac(At::only("mac"), mac, vnet, &mut findings);
+        first(findings, "mac")
     }
 
     pub(super) fn check_port(&self, port: &str, role: Role) -> Result<(), Error> {

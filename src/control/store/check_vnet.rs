@@ -7,7 +7,7 @@ use super::stage::Object;
 use super::{Indices, ObjectUndo, Store, mappings};
 use crate::config::check::{self, At, Findings, alone};
 use crate::control::proto::{Error, ErrorCode, Kind};
-use crate::model::{Binding, Role, Vnet};
+use crate::model::{Binding, Macs, Role, Vnet};
 use crate::wire::address::Prefix4;
 use crate::wire::{Layout, Mark, Vaddr};
 
@@ -71,6 +71,17 @@ impl Object for Vnet {
             {
                 return Err(invalid(&field, format!("{prefix} overlaps {other}")));
             }
+        }
+        let given = match self.macs {
+            // A journal has the mappings behind the vnet.
+            Macs::Computed if !store.replaying => store.mappings.macs_of(self.vni),
+            Macs::Computed | Macs::Given => 0,
+        };
+        if given > 0 {
+            let message = format!("{given} mappings of it have a MAC");
+            return Err(in_use(message)
+                .field("macs")
+                .hint("set them without `mac` first"));
         }
         match store.vnets.get(&self.name) {
             Some(old) if old.object != *self => self.check_change(&old.object, store),

@@ -94,7 +94,7 @@ impl Store {
             match shown[fate as usize] <= most {
                 true => all.show(left, || {
                     let old = old.as_ref().map(|slot| before.mapping(self, slot, now));
-                    let new = new.map(|slot| self.mapping_now(slot, now));
+                    let new = new.map(|slot| self.mapping_now(&slot, now));
                     let vnet = new
                         .as_ref()
                         .or(old.as_ref())
@@ -211,6 +211,7 @@ fn mapping(slot: &Slot, vnet: &str, host: &str, now: u32) -> Mapping {
         expires: slot.expires().map(|at| at.saturating_sub(now)),
         revision: slot.revision(),
         slot: slot.place().slot,
+        mac: slot.mac(),
     }
 }
 

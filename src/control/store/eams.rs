@@ -79,7 +79,7 @@ impl HeldEams {
     /// The mapping of exactly this prefix.
     pub fn get(&self, ipv4: Prefix4) -> Option<HeldEam> {
         let slot = self.facts.get(key(ipv4))?;
-        self.held(slot)
+        self.held(&slot)
     }
 
     fn held(&self, slot: &Slot) -> Option<HeldEam> {

@@ -189,7 +189,7 @@ impl Store {
                 prefix: ask.address,
             }),
         };
-        slot.and_then(|slot| self.held_mapping(slot, now))
+        slot.and_then(|slot| self.held_mapping(&slot, now))
             .ok_or_else(|| {
                 Error::new(
                     ErrorCode::NotFound,
@@ -212,6 +212,7 @@ impl Store {
                 expires: slot.expires().map(|at| at.saturating_sub(now)),
                 revision: slot.revision(),
                 slot: slot.place().slot,
+                mac: slot.mac(),
             },
             origin: slot.origin(),
             revision: slot.revision(),

@@ -12,27 +12,12 @@ use hashbrown::{HashMap, HashTable};
 
 use crate::model::Origin;
 use crate::wire::address::Prefix4;
-use crate::wire::{Vaddr, Vni};
+use crate::wire::{Mac, Vaddr, Vni};
+
+use super::slot::Packed;
+pub use super::slot::{Key, Place, Slot};
 
 const SHARDS: usize = 64;
-
-/// What identifies a mapping.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Key {
-    pub vni: Vni,
-    pub prefix: Prefix4,
-}
-
-impl Key {
-    /// Folded multiplication: spreads consecutive addresses over shards,
-    /// buckets and tags, which look at different bits of it.
-    fn hash(self) -> u64 {
-        let word = u64::from(self.vni.0) << 32 | u64::from(self.prefix.address.0);
-        let word = word ^ u64::from(self.prefix.len).wrapping_mul(0xa076_1d64_78bd_642f);
-        let product = u128::from(word ^ 0x2d35_8dcc_aa6c_78a5) * 0x8bb8_4b93_962e_acc9;
-        (product >> 64) as u64 ^ product as u64
-    }
-}
 
 fn shard_of(hash: u64) -> usize {
     usize::from(SHARES[(hash >> 40) as usize % SHARES.len()])
@@ -56,124 +41,6 @@ static SHARES: [u8; 4096] = {
     }
     shares
 };
-
-/// One stored mapping. `meta` holds the revision (53 bits), the origin (2),
-/// the sync mark (1) and the prefix length (6).
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Slot {
-    vni: u32,
-    address: u32,
-    /// Host (24 bits) and, one more than it is, the slot at that host (8).
-    place: u32,
-    /// Second after which it is void; 0: never.
-    expires: u32,
-    meta: u64,
-}
-
-const _: () = assert!(size_of::<Slot>() == 24);
-
-const REVISION: u64 = (1 << 53) - 1;
-const HOST_BITS: u32 = 24;
-
-/// Where something is: the index of a host, and a slot there.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Place {
-    pub host: u32,
-    pub slot: Option<u8>,
-}
-
-impl Place {
-    /// At no slot of its own.
-    pub fn host(host: u32) -> Place {
-        Place { host, slot: None }
-    }
-
-    fn word(self) -> u32 {
-        debug_assert!(self.host >> HOST_BITS == 0, "fewer hosts than that");
-        let slot = self.slot.map_or(0, |slot| u32::from(slot) + 1);
-        slot << HOST_BITS | self.host
-    }
-}
-
-impl std::fmt::Debug for Slot {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Slot")
-            .field("key", &self.key())
-            .field("place", &self.place())
-            .field("expires", &self.expires())
-            .field("origin", &self.origin())
-            .field("revision", &self.revision())
-            .finish()
-    }
-}
-
-impl Slot {
-    pub fn new(
-        key: Key,
-        place: Place,
-        expires: Option<u32>,
-        origin: Origin,
-        revision: u64,
-        mark: bool,
-    ) -> Slot {
-        Slot {
-            vni: key.vni.0,
-            address: key.prefix.address.0,
-            place: place.word(),
-            expires: expires.unwrap_or(0),
-            meta: (revision & REVISION)
-                | (origin as u64) << 53
-                | u64::from(mark) << 55
-                | u64::from(key.prefix.len) << 56,
-        }
-    }
-
-    pub fn key(&self) -> Key {
-        Key {
-            vni: Vni(self.vni),
-            prefix: Prefix4 {
-                address: Vaddr(self.address),
-                len: (self.meta >> 56) as u8 & 0x3f,
-            },
-        }
-    }
-
-    pub fn place(&self) -> Place {
-        let slot = (self.place >> HOST_BITS) as u8;
-        Place {
-            host: self.host(),
-            slot: slot.checked_sub(1),
-        }
-    }
-
-    pub fn host(&self) -> u32 {
-        self.place & ((1 << HOST_BITS) - 1)
-    }
-
-    pub fn expires(&self) -> Option<u32> {
-        (self.expires != 0).then_some(self.expires)
-    }
-
-    pub fn revision(&self) -> u64 {
-        self.meta & REVISION
-    }
-
-    pub fn origin(&self) -> Origin {
-        match self.meta >> 53 & 3 {
-            0 => Origin::File,
-            1 => Origin::Operator,
-            _ => Origin::Agent,
-        }
-    }
-
-    pub fn mark(&self) -> bool {
-        self.meta >> 55 & 1 != 0
-    }
-
-    pub fn set_mark(&mut self, mark: bool) {
-        self.meta = self.meta & !(1 << 55) | u64::from(mark) << 55;
-    }
-}
 
 /// A place in a walk over all mappings.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -200,15 +67,71 @@ impl Cursor {
     }
 }
 
+/// A part of all mappings, and the MACs of those that have one.
+#[derive(Debug, Default)]
+struct Shard {
+    slots: HashTable<Packed>,
+    macs: HashMap<Key, Mac>,
+}
+
+impl Shard {
+    fn get(&self, hash: u64, key: Key) -> Option<Slot> {
+        let packed = self.slots.find(hash, |slot| slot.key() == key)?;
+        Some(self.whole(*packed))
+    }
+
+    fn whole(&self, packed: Packed) -> Slot {
+        let mac = match packed.has_mac() {
+            true => self.macs.get(&packed.key()).copied(),
+            false => None,
+        };
+        Slot::of(packed, mac)
+    }
+
+    fn put(&mut self, hash: u64, slot: Slot) -> Option<Slot> {
+        let key = slot.key();
+        let mac = match slot.mac() {
+            Some(mac) => self.macs.insert(key, mac),
+            None if self.macs.is_empty() => None,
+            None => self.macs.remove(&key),
+        };
+        let entry = self
+            .slots
+            .entry(hash, |other| other.key() == key, |other| other.key().hash());
+        match entry {
+            hashbrown::hash_table::Entry::Occupied(mut place) => {
+                let old = std::mem::replace(place.get_mut(), slot.packed());
+                Some(Slot::of(old, mac))
+            }
+            hashbrown::hash_table::Entry::Vacant(place) => {
+                place.insert(slot.packed());
+                None
+            }
+        }
+    }
+
+    fn take(&mut self, hash: u64, key: Key) -> Option<Slot> {
+        let found = self.slots.find_entry(hash, |slot| slot.key() == key);
+        let (packed, _) = found.ok()?.remove();
+        let mac = match packed.has_mac() {
+            true => self.macs.remove(&key),
+            false => None,
+        };
+        Some(Slot::of(packed, mac))
+    }
+}
+
 /// Every mapping there is.
 #[derive(Debug)]
 pub struct Mappings {
-    shards: Vec<HashTable<Slot>>,
+    shards: Vec<Shard>,
     len: usize,
     expiring: usize,
     /// Mappings by prefix length, so that a longest match tries few.
     lengths: [usize; 33],
     by_vni: HashMap<u32, usize>,
+    /// Those of a vnet that have a MAC.
+    macs: HashMap<u32, usize>,
     by_host: Vec<usize>,
     by_origin: [usize; 3],
 }
@@ -216,11 +139,12 @@ pub struct Mappings {
 impl Default for Mappings {
     fn default() -> Mappings {
         Mappings {
-            shards: (0..SHARDS).map(|_| HashTable::new()).collect(),
+            shards: (0..SHARDS).map(|_| Shard::default()).collect(),
             len: 0,
             expiring: 0,
             lengths: [0; 33],
             by_vni: HashMap::new(),
+            macs: HashMap::new(),
             by_host: Vec::new(),
             by_origin: [0; 3],
         }
@@ -238,7 +162,8 @@ impl Mappings {
 
     /// Bytes of the tables, the empty places included.
     pub fn bytes(&self) -> usize {
-        self.shards.iter().map(HashTable::allocation_size).sum()
+        let of = |shard: &Shard| shard.slots.allocation_size() + shard.macs.allocation_size();
+        self.shards.iter().map(of).sum()
     }
 
     /// How many may expire.
@@ -256,6 +181,11 @@ impl Mappings {
         self.by_vni.get(&vni.0).copied().unwrap_or(0)
     }
 
+    /// How many of a vnet have a MAC.
+    pub fn macs_of(&self, vni: Vni) -> usize {
+        self.macs.get(&vni.0).copied().unwrap_or(0)
+    }
+
     pub fn of_host(&self, host: u32) -> usize {
         self.by_host.get(host as usize).copied().unwrap_or(0)
     }
@@ -264,13 +194,13 @@ impl Mappings {
         self.by_origin[origin as usize]
     }
 
-    pub fn get(&self, key: Key) -> Option<&Slot> {
+    pub fn get(&self, key: Key) -> Option<Slot> {
         let hash = key.hash();
-        self.shards[shard_of(hash)].find(hash, |slot| slot.key() == key)
+        self.shards[shard_of(hash)].get(hash, key)
     }
 
     /// Longest prefix that holds the address.
-    pub fn longest(&self, vni: Vni, address: Vaddr) -> Option<&Slot> {
+    pub fn longest(&self, vni: Vni, address: Vaddr) -> Option<Slot> {
         (0..=32u8)
             .rev()
             .filter(|len| self.lengths[usize::from(*len)] > 0)
@@ -283,31 +213,16 @@ impl Mappings {
 
     /// Stores; gives back what was there.
     pub fn put(&mut self, slot: Slot) -> Option<Slot> {
-        let key = slot.key();
-        let hash = key.hash();
+        let hash = slot.key().hash();
         self.count(&slot, true);
-        let entry = self.shards[shard_of(hash)].entry(
-            hash,
-            |other| other.key() == key,
-            |other| other.key().hash(),
-        );
-        match entry {
-            hashbrown::hash_table::Entry::Occupied(mut place) => {
-                let old = std::mem::replace(place.get_mut(), slot);
-                self.count(&old, false);
-                Some(old)
-            }
-            hashbrown::hash_table::Entry::Vacant(place) => {
-                place.insert(slot);
-                None
-            }
-        }
+        let old = self.shards[shard_of(hash)].put(hash, slot)?;
+        self.count(&old, false);
+        Some(old)
     }
 
     pub fn take(&mut self, key: Key) -> Option<Slot> {
         let hash = key.hash();
-        let found = self.shards[shard_of(hash)].find_entry(hash, |slot| slot.key() == key);
-        let (slot, _) = found.ok()?.remove();
+        let slot = self.shards[shard_of(hash)].take(hash, key)?;
         self.count(&slot, false);
         Some(slot)
     }
@@ -315,13 +230,14 @@ impl Mappings {
     /// Sets the sync mark of one.
     pub fn mark(&mut self, key: Key, mark: bool) {
         let hash = key.hash();
-        if let Some(slot) = self.shards[shard_of(hash)].find_mut(hash, |slot| slot.key() == key) {
+        let slots = &mut self.shards[shard_of(hash)].slots;
+        if let Some(slot) = slots.find_mut(hash, |slot| slot.key() == key) {
             slot.set_mark(mark);
         }
     }
 
     fn count(&mut self, slot: &Slot, more: bool) {
-        let host = slot.host() as usize;
+        let (host, vni) = (slot.host() as usize, slot.key().vni.0);
         if self.by_host.len() <= host {
             self.by_host.resize(host + 1, 0);
         }
@@ -330,16 +246,17 @@ impl Mappings {
             &mut self.lengths[usize::from(slot.key().prefix.len).min(32)],
             &mut self.by_host[host],
             &mut self.by_origin[slot.origin() as usize],
-            self.by_vni.entry(slot.vni).or_insert(0),
+            self.by_vni.entry(vni).or_insert(0),
         ];
-        for count in counts {
+        let of_mac = slot.has_mac().then(|| self.macs.entry(vni).or_insert(0));
+        for count in counts.into_iter().chain(of_mac) {
             *count = if more {
                 *count + 1
             } else {
                 count.saturating_sub(1)
             };
         }
-        if slot.expires != 0 {
+        if slot.expires().is_some() {
             self.expiring = match more {
                 true => self.expiring + 1,
                 false => self.expiring.saturating_sub(1),
@@ -356,8 +273,9 @@ impl Mappings {
         mut visit: impl FnMut(&Slot) -> bool,
     ) -> bool {
         while let Some(shard) = self.shards.get(cursor.shard) {
-            if cursor.buckets != shard.num_buckets() {
-                cursor.buckets = shard.num_buckets();
+            let slots = &shard.slots;
+            if cursor.buckets != slots.num_buckets() {
+                cursor.buckets = slots.num_buckets();
                 cursor.bucket = 0;
             }
             while cursor.bucket < cursor.buckets {
@@ -366,8 +284,8 @@ impl Mappings {
                 }
                 buckets -= 1;
                 cursor.bucket += 1;
-                if let Some(slot) = shard.get_bucket(cursor.bucket - 1)
-                    && !visit(slot)
+                if let Some(packed) = slots.get_bucket(cursor.bucket - 1)
+                    && !visit(&shard.whole(*packed))
                 {
                     return false;
                 }
@@ -390,12 +308,12 @@ impl Mappings {
     ) -> bool {
         let mut left = buckets;
         while let Some(shard) = self.shards.get_mut(cursor.shard) {
-            while cursor.bucket < shard.num_buckets() {
+            while cursor.bucket < shard.slots.num_buckets() {
                 if left == 0 {
                     return false;
                 }
                 left -= 1;
-                if let Some(slot) = shard.get_bucket_mut(cursor.bucket)
+                if let Some(slot) = shard.slots.get_bucket_mut(cursor.bucket)
                     && slot.origin() == origin
                 {
                     slot.set_mark(mark);
@@ -422,29 +340,6 @@ mod tests {
                 address: Vaddr(n & Prefix4::mask(len)),
                 len,
             },
-        }
-    }
-
-    #[test]
-    fn every_field_of_a_slot_comes_back() {
-        for (len, origin, revision, mark, at) in [
-            (0, Origin::File, 0, false, None),
-            (32, Origin::Operator, REVISION, true, Some(0)),
-            (24, Origin::Agent, 5, false, Some(63)),
-        ] {
-            let key = key(0x0a00_0003, len);
-            let place = Place {
-                host: 0x10_0000,
-                slot: at,
-            };
-            let slot = Slot::new(key, place, Some(9), origin, revision, mark);
-            assert_eq!(slot.key(), key);
-            assert_eq!((slot.place(), slot.expires()), (place, Some(9)));
-            assert_eq!(slot.host(), place.host);
-            assert_eq!(
-                (slot.origin(), slot.revision(), slot.mark()),
-                (origin, revision, mark)
-            );
         }
     }
 
@@ -512,7 +407,10 @@ mod tests {
             0,
             false,
         ));
-        let host = |n| all.longest(Vni(0x5a_0001), Vaddr(n)).map(Slot::host);
+        let host = |n| {
+            all.longest(Vni(0x5a_0001), Vaddr(n))
+                .map(|slot| slot.host())
+        };
         assert_eq!(host(0x0a00_0003), Some(2));
         assert_eq!(host(0x0a00_0004), Some(1));
         assert_eq!(host(0x0b00_0004), Some(0));
@@ -524,7 +422,11 @@ mod tests {
         let mut all = Mappings::default();
         let mut most = 0;
         for batch in 0..256 {
-            let before: Vec<usize> = all.shards.iter().map(HashTable::capacity).collect();
+            let before: Vec<usize> = all
+                .shards
+                .iter()
+                .map(|shard| shard.slots.capacity())
+                .collect();
             for n in batch * 1000..(batch + 1) * 1000 {
                 let origin = Origin::Agent;
                 all.put(Slot::new(
@@ -537,7 +439,7 @@ mod tests {
                 ));
             }
             let moved = all.shards.iter().zip(&before);
-            let grown = moved.filter(|(shard, before)| shard.capacity() != **before);
+            let grown = moved.filter(|(shard, before)| shard.slots.capacity() != **before);
             // Entries that had to move in this batch.
             let moved: usize = grown.map(|(_, before)| before).sum();
             if batch >= 64 {
@@ -545,7 +447,10 @@ mod tests {
             }
         }
         assert!(most < 256_000 / 8, "{most} entries moved in one batch");
-        let (first, last) = (all.shards[0].len(), all.shards[SHARDS - 1].len());
+        let (first, last) = (
+            all.shards[0].slots.len(),
+            all.shards[SHARDS - 1].slots.len(),
+        );
         assert!(
             first * 3 / 2 < last && last < first * 5 / 2,
             "{first} {last}"

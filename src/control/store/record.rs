@@ -66,7 +66,7 @@ impl Store {
                     revision: 0,
                 }),
                 Some(slot) if slot.origin() == Origin::Operator => {
-                    set.entry(key.vni).or_default().extend(self.row(slot, now));
+                    set.entry(key.vni).or_default().extend(self.row(&slot, now));
                 }
                 Some(_) => {}
             }
@@ -98,6 +98,7 @@ impl Store {
             expires: slot.expires().map(|at| at.saturating_sub(now)),
             revision: slot.revision(),
             slot: slot.place().slot,
+            mac: slot.mac(),
         })
     }
 

@@ -292,10 +292,10 @@ impl Store {
                 vni: *vni,
                 prefix: mapping.address,
             };
-            let slot = mapping.slot;
+            let (slot, mac) = (mapping.slot, mapping.mac);
             let place = self
                 .host_index(&mapping.host)
-                .map(|host| Place { host, slot });
+                .map(|host| Place { host, slot, mac });
             if let Some(owner) = self.stronger_holder(origin, key, now) {
                 match self
                     .mappings
@@ -319,6 +319,7 @@ impl Store {
                 .map_err(at)?;
             check_revision(mapping.revision).map_err(at)?;
             self.check_slot(mapping.slot).map_err(at)?;
+            self.check_mac(&mapping.vnet, mapping.mac).map_err(at)?;
             let expires = mapping
                 .expires
                 .map(|seconds| now.saturating_add(seconds).max(1));

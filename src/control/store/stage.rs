@@ -366,9 +366,11 @@ impl Store {
                 .map_err(at)?;
             check_revision(row.revision).map_err(at)?;
             self.check_slot(row.slot).map_err(at)?;
+            self.check_mac(&set.vnet, row.mac).map_err(at)?;
             let place = Place {
                 host,
                 slot: row.slot,
+                mac: row.mac,
             };
             let key = Key {
                 vni,
@@ -391,7 +393,7 @@ impl Store {
         mark: bool,
         now: u32,
     ) -> Result<(), Error> {
-        let held = self.mappings.get(key).copied();
+        let held = self.mappings.get(key);
         let owner = held.map(|slot| (slot.origin(), slot.revision()));
         let same = held.is_some_and(|slot| slot.place() == place);
         let tomb = self.mapping_tombs.get(&key, now);

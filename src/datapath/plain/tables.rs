@@ -152,7 +152,7 @@ impl Sender {
             form: match range {
                 // Without an address there is nothing that it may send; and what
                 // a DHCP server sends may be for control.
-                Some(_) if node.vaddr.0 != 0 && !node.serves_dhcp => front(node, mac),
+                Some(_) if is_plain(node) => front(node, mac),
                 _ => Form16::NONE,
             },
             own: key(node).number(),
@@ -169,6 +169,12 @@ impl Sender {
             clamps: vnet.is_some_and(|vnet| vnet.mss != 0),
         }
     }
+}
+
+/// Whether a node may send plain packets: those it has an address for, to MACs
+/// that follow from their destinations.
+fn is_plain(node: &NodeRecord) -> bool {
+    node.vaddr.0 != 0 && !node.serves_dhcp && !node.sees_given
 }
 
 /// Whom a node reaches without a router, by plain packets: of several ranges of
@@ -267,7 +273,7 @@ impl Receiver {
             },
         };
         let ready = node.mac.zip(port);
-        let ready = ready.filter(|_| node.vlan == 0 && gateway.is_some());
+        let ready = ready.filter(|_| node.vlan == 0 && gateway.is_some() && !node.sees_given);
         Receiver {
             key: match ready {
                 Some(_) => key(node).number(),

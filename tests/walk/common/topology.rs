@@ -11,7 +11,7 @@ use weft::datapath::topology::{
     Entropy, Hop, HostRecord, NodeRecord, PATHS, PortNodes, PortRecord, Topology, VnetRecord,
 };
 use weft::mapping::{HostIndex, Key, Mapping, NodeIndex, Target};
-use weft::model::{Dscp, Mode, Role, Verify};
+use weft::model::{Dscp, Macs, Mode, Role, Verify};
 use weft::wire::ethernet::{self, ethertype};
 use weft::wire::virtual_mac::{Family, Kind};
 use weft::wire::{Layout, Locator, Mac, Saddr, Vaddr, Vni, checksum};
@@ -145,6 +145,8 @@ pub fn node(
         mac: Some(mac),
         prefixes: Vec::new(),
         neighbors: Family::new(Kind::Node, vni),
+        sees_given: false,
+        given: None,
         saddr: layout.compose(own, vni, Vaddr(0)),
         checksum_part: checksum::fold(layout.checksum_part(own, vni) + vni_alone),
         segment: Segment::default(),
@@ -167,6 +169,7 @@ fn vnet(name: &str, vni: Vni) -> VnetRecord {
         learns: false,
         resolves: false,
         dhcp_server: None,
+        macs: Macs::Computed,
     }
 }
 

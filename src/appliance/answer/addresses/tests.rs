@@ -2,6 +2,7 @@ use super::*;
 use crate::appliance::testing::{host_r, host_r_with};
 use crate::control::plant::Plant as _;
 use crate::control::proto::{BindingSet, Change, VnetSet};
+use crate::control::store::mappings::Place;
 use crate::model::{Learn, Origin};
 use crate::wire::arp::Message;
 use crate::wire::ethernet::ethertype;
@@ -237,7 +238,7 @@ fn a_mapping_takes_the_address() {
     packet(&mut plant, &store, "A", NEW);
     let host = store.host_index("S").unwrap();
     let prefix = crate::config::check::alone(NEW);
-    plant.point(Z, prefix, (host, None), None).unwrap();
+    plant.point(Z, prefix, Place::host(host), None).unwrap();
     let events = polled(&mut plant, &store);
     let dropped = (NEW, AddressVerdict::Dropped, "address_taken");
     assert_eq!(verdicts(&events), [dropped]);

@@ -242,7 +242,7 @@ impl Plant {
         if record.vni != served.vni {
             return Err(DhcpIgnored::NoClient);
         }
-        let from = virtual_mac::of(Kind::Node, served.vni, served.server);
+        let from = self.given().neighbor(record, served.server);
         let (to, packet) = passing.to_client(served.server);
         let frame = framed([to, from], record.vlan, &packet);
         let port = record.port;

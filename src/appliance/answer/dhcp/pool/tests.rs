@@ -246,6 +246,7 @@ fn what_is_configured_goes_before_leases() {
         address: "10.0.0.102".parse().unwrap(),
         host: "S".into(),
         slot: None,
+        mac: None,
         expires: None,
         revision: 0,
     };

@@ -259,6 +259,7 @@ fn point((plant, store): &mut (Plant, Store)) {
         address: "10.0.0.20".parse().unwrap(),
         host: "R".into(),
         slot: None,
+        mac: None,
         expires: None,
         revision: 0,
     };
