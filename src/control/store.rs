@@ -50,7 +50,7 @@ use crate::model::{
 };
 use crate::siit::rfc7757::Eams;
 use crate::wire::address::Prefix4;
-use crate::wire::{Layout, Locator, Prefix6, Vni};
+use crate::wire::{Layout, Locator, Mac, Prefix6, Vni};
 use eams::{HeldEam, HeldEams};
 use mappings::{Key, Mappings, Slot};
 use objects::{Entry, Objects, Tomb, Tombs};
@@ -177,8 +177,9 @@ pub(crate) struct Indices {
     /// Freed by the request under way, not given out before the next.
     freed_hosts: Vec<u32>,
     address: HashMap<(String, u32), String>,
-    /// Bindings of a wire (port, VLAN) that name their hardware address.
-    wire: HashMap<(String, Option<u16>), Vec<String>>,
+    /// Bindings of a wire (port, VLAN) by their hardware addresses, given or not:
+    /// one of many must not be compared with all of them.
+    wire: HashMap<(String, Option<u16>), HashMap<Option<Mac>, Vec<String>>>,
     /// Outsiders by vnet and what they have there.
     outsider: HashMap<String, HashMap<Prefix4, String>>,
     /// Outsiders by vnet and what they are.

@@ -256,7 +256,8 @@ impl Object for Binding {
             .wire
             .entry((binding.port.clone(), binding.vlan))
             .or_default();
-        wire.push(binding.name.clone());
+        let same = wire.entry(binding.mac).or_default();
+        same.push(binding.name.clone());
         for prefix in binding.prefixes.iter().filter(|prefix| prefix.len == 32) {
             let place = (binding.vnet.clone(), prefix.address.0);
             indices.second.insert(place, binding.name.clone());
@@ -271,8 +272,13 @@ impl Object for Binding {
                 indices.address.remove(&place);
             }
         }
-        if let Some(wire) = indices.wire.get_mut(&(binding.port.clone(), binding.vlan)) {
-            wire.retain(|name| *name != binding.name);
+        if let Some(wire) = indices.wire.get_mut(&(binding.port.clone(), binding.vlan))
+            && let Some(same) = wire.get_mut(&binding.mac)
+        {
+            same.retain(|name| *name != binding.name);
+            if same.is_empty() {
+                wire.remove(&binding.mac);
+            }
         }
         for prefix in binding.prefixes.iter().filter(|prefix| prefix.len == 32) {
             let place = (binding.vnet.clone(), prefix.address.0);
@@ -316,35 +322,28 @@ impl BindingParts for Binding {
     /// there need one each, and different ones.
     fn check_wire(&self, store: &Store) -> Result<(), Error> {
         let wire = store.indices.wire.get(&(self.port.clone(), self.vlan));
-        for other in wire
-            .into_iter()
-            .flatten()
-            .filter(|other| **other != self.name)
-        {
-            let Some(other) = store.binding(other) else {
-                continue;
-            };
-            match (self.mac, other.mac) {
-                (Some(mac), Some(its)) if mac != its => {}
-                (Some(mac), Some(_)) => {
-                    return Err(invalid(
-                        "mac",
-                        format!(
-                            "{mac} on port {} is that of binding {}",
-                            self.port, other.name
-                        ),
-                    ));
-                }
-                _ => {
-                    return Err(invalid(
-                        "mac",
-                        format!("binding {} is on the same port and VLAN", other.name),
-                    )
-                    .hint("give both their hardware addresses"));
-                }
-            }
+        let Some(wire) = wire else {
+            return Ok(());
+        };
+        let other = |names: &Vec<String>| names.iter().find(|name| **name != self.name).cloned();
+        let alone = match self.mac {
+            None => wire.values().find_map(other),
+            Some(_) => wire.get(&None).and_then(other),
+        };
+        if let Some(other) = alone {
+            let message = format!("binding {other} is on the same port and VLAN");
+            return Err(invalid("mac", message).hint("give both their hardware addresses"));
         }
-        Ok(())
+        let same = self
+            .mac
+            .and_then(|mac| Some((mac, other(wire.get(&Some(mac))?)?)));
+        match same {
+            None => Ok(()),
+            Some((mac, other)) => Err(invalid(
+                "mac",
+                format!("{mac} on port {} is that of binding {other}", self.port),
+            )),
+        }
     }
 
     /// In layout `slot` there are so many nodes as slots, each in one.
