@@ -89,7 +89,6 @@ reasons! {
         NotAnAnswer = "dhcp_not_an_answer", "Sent by the vnet's server, and none of its answers.";
         NoServer = "dhcp_no_server", "No host is known to have the vnet's DHCP server.";
         NoClient = "dhcp_no_client", "The server's answer is for nobody who asked.";
-        TooMany = "dhcp_too_many", "Too many clients wait for the server's answers.";
         TooLarge = "dhcp_too_large", "Message does not fit into a packet of the substrate.";
         OtherAddress = "dhcp_other_address", "The server gives a node another address than its binding.";
         HeldAddress = "dhcp_held_address", "The server gives a node an address that is not to be had.";

@@ -7,6 +7,8 @@
 //! other hardware addresses than it reads in the requests of clients: what it
 //! learned from those would lead nowhere.
 
+use std::collections::VecDeque;
+
 use hashbrown::HashMap;
 
 use crate::time::Time;
@@ -129,7 +131,7 @@ const _: () = assert!(FLAGS.end <= FIXED_LEN);
 
 /// Milliseconds for which a question is remembered.
 const ASKED: u64 = 60_000;
-/// Questions that are remembered at once.
+/// Questions that are remembered at most.
 const MOST_ASKED: usize = 4096;
 
 /// Who asked.
@@ -141,29 +143,85 @@ pub enum Asker {
     Host(u128),
 }
 
-/// Who is to get the server's answers.
+/// What an answer repeats of its question.
+type Question = (Vni, Mac, u32);
+
+/// Who is to get the server's answers. The latest questions are kept: whoever
+/// asks without end shortens for others how long they may wait, and no more.
 #[derive(Clone, Debug, Default)]
 pub struct Askers {
-    asked: HashMap<(Vni, Mac, u32), (Asker, Time)>,
+    asked: HashMap<Question, (Asker, Time)>,
+    /// The questions in their order; one that was repeated is there repeatedly.
+    order: VecDeque<(Question, Time)>,
 }
 
 impl Askers {
-    /// Remembers who asked; false if there is no room.
-    pub fn note(&mut self, vni: Vni, fixed: &Fixed, asker: Asker, now: Time) -> bool {
-        let key = (vni, fixed.chaddr, fixed.xid);
-        if self.asked.len() >= MOST_ASKED && !self.asked.contains_key(&key) {
-            self.asked.retain(|_, (_, until)| now < *until);
-            if self.asked.len() >= MOST_ASKED {
-                return false;
+    /// Remembers who asked.
+    pub fn note(&mut self, vni: Vni, fixed: &Fixed, asker: Asker, now: Time) {
+        let (key, until) = ((vni, fixed.chaddr, fixed.xid), now.after(ASKED));
+        self.asked.insert(key, (asker, until));
+        self.order.push_back((key, until));
+        let over = |until: Time| until <= now;
+        while self.order.len() > MOST_ASKED || self.order.front().is_some_and(|it| over(it.1)) {
+            let Some((key, until)) = self.order.pop_front() else {
+                return;
+            };
+            if self.asked.get(&key).is_some_and(|(_, its)| *its == until) {
+                self.asked.remove(&key);
             }
         }
-        self.asked.insert(key, (asker, now.after(ASKED)));
-        true
     }
 
     /// Who asked what is answered.
     pub fn find(&self, vni: Vni, fixed: &Fixed, now: Time) -> Option<&Asker> {
         let (asker, until) = self.asked.get(&(vni, fixed.chaddr, fixed.xid))?;
         (now < *until).then_some(asker)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn question(xid: u32) -> Fixed {
+        Fixed {
+            direction: Direction::Request,
+            xid,
+            broadcast: false,
+            ciaddr: NOBODY,
+            yiaddr: NOBODY,
+            giaddr: NOBODY,
+            chaddr: Mac([2, 0, 0, 0, 0, 0x0a]),
+        }
+    }
+
+    #[test]
+    fn who_asks_without_end_keeps_nobody_from_asking() {
+        let vni = Vni(0x5a_0001);
+        let mut askers = Askers::default();
+        let flood = Asker::Node("flood".to_owned());
+        for xid in 0..3 * MOST_ASKED as u32 {
+            askers.note(vni, &question(xid), flood.clone(), Time(0));
+        }
+        let one = Asker::Host(7);
+        askers.note(vni, &question(u32::MAX), one.clone(), Time(1));
+        let found = |askers: &Askers, now| {
+            let found = askers.find(vni, &question(u32::MAX), Time(now));
+            found.cloned()
+        };
+        assert_eq!(found(&askers, 1), Some(one.clone()));
+        assert_eq!(askers.asked.len(), MOST_ASKED);
+        // Said again, it is as new.
+        for xid in 0..MOST_ASKED as u32 / 2 {
+            askers.note(vni, &question(xid), flood.clone(), Time(1));
+        }
+        askers.note(vni, &question(u32::MAX), one.clone(), Time(2));
+        for xid in 0..MOST_ASKED as u32 - 1 {
+            askers.note(vni, &question(xid), flood.clone(), Time(2));
+        }
+        assert_eq!(found(&askers, 2), Some(one));
+        askers.note(vni, &question(0), flood, Time(2 + ASKED));
+        assert_eq!((askers.asked.len(), askers.order.len()), (1, 1));
+        assert_eq!(found(&askers, 2 + ASKED), None);
     }
 }

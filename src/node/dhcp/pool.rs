@@ -61,7 +61,9 @@ pub struct Pools {
     /// The claims by address.
     nodes: HashMap<(Vni, Vaddr), String>,
     resting: HashMap<(Vni, Vaddr), Rest>,
-    empty: HashMap<(Vni, Range4), Time>,
+    /// Pools without a free address, for all nodes or for one that declined what
+    /// others may have.
+    empty: HashMap<(Vni, Range4, Option<String>), Time>,
 }
 
 impl Pools {
@@ -128,7 +130,8 @@ impl Pools {
         true
     }
 
-    /// A node found its address in use: nobody gets it for a while.
+    /// A node found its address in use: it does not get it for a while, and
+    /// others do if there is no other.
     pub fn decline(&mut self, node: &str, now: Time) {
         let Some(claim) = self.claims.get(node).copied() else {
             return;
@@ -182,6 +185,7 @@ impl Pools {
         if let Some(before) = self.nodes.get(&(who.vni, address)).cloned() {
             self.end(&before);
         }
+        self.resting.remove(&(who.vni, address));
         self.nodes.insert((who.vni, address), who.node.to_owned());
         let claim = Claim {
             vni: who.vni,
@@ -198,12 +202,35 @@ impl Pools {
         now: Time,
         free: &impl Fn(Vaddr) -> bool,
     ) -> bool {
-        let place = (who.vni, address);
-        let rests = self.resting.get(&place);
-        let other = self.nodes.get(&place).filter(|node| *node != who.node);
+        let rests = self.resting.get(&(who.vni, address));
+        rests.is_none_or(|rest| rest.until <= now) && self.is_open(who, address, now, free)
+    }
+
+    /// Whether an address rests because another node declined it: that one's wire
+    /// is not this node's.
+    fn rests_elsewhere(
+        &self,
+        who: &Seeker<'_>,
+        address: Vaddr,
+        now: Time,
+        free: &impl Fn(Vaddr) -> bool,
+    ) -> bool {
+        let rests = self.resting.get(&(who.vni, address));
+        rests.is_some_and(|rest| rest.node != who.node) && self.is_open(who, address, now, free)
+    }
+
+    /// Whether an address of the pool is nobody's.
+    fn is_open(
+        &self,
+        who: &Seeker<'_>,
+        address: Vaddr,
+        now: Time,
+        free: &impl Fn(Vaddr) -> bool,
+    ) -> bool {
+        let other = self.nodes.get(&(who.vni, address));
+        let other = other.filter(|node| *node != who.node);
         let other = other.and_then(|node| self.claims.get(node));
         who.pool.contains(address)
-            && rests.is_none_or(|rest| rest.until <= now)
             && other.is_none_or(|claim| claim.until.is_some_and(|until| until <= now))
             && free(address)
     }
@@ -215,17 +242,30 @@ impl Pools {
         now: Time,
         free: &impl Fn(Vaddr) -> bool,
     ) -> Result<Vaddr, Exhausted> {
-        let place = (who.vni, who.pool);
-        if self.empty.get(&place).is_some_and(|until| now < *until) {
-            return Err(Exhausted { news: false });
+        let [mine, everybody] = [Some(who.node.to_owned()), None];
+        for whose in [&mine, &everybody] {
+            let until = self.empty.get(&(who.vni, who.pool, whose.clone()));
+            if until.is_some_and(|until| now < *until) {
+                return Err(Exhausted { news: false });
+            }
         }
         let (first, last) = (u64::from(who.pool.first.0), u64::from(who.pool.last.0));
         let size = last - first + 1;
         let start = hash(who.node) % size;
-        let mut all = (0..size).map(|n| Vaddr((first + (start + n) % size) as u32));
-        match all.find(|address| self.fits(who, *address, now, free)) {
+        let all = || (0..size).map(|n| Vaddr((first + (start + n) % size) as u32));
+        let rested = all().find(|address| self.fits(who, *address, now, free));
+        // Or else one node could decline a small pool away from all others.
+        let any = || all().find(|address| self.rests_elsewhere(who, *address, now, free));
+        match rested.or_else(any) {
             Some(address) => Ok(address),
             None => {
+                let rests =
+                    |(vni, address): &(Vni, Vaddr)| *vni == who.vni && who.pool.contains(*address);
+                let whose = match self.resting.keys().any(rests) {
+                    true => mine,
+                    false => everybody,
+                };
+                let place = (who.vni, who.pool, whose);
                 self.empty.insert(place, now.after(EMPTY));
                 Err(Exhausted { news: true })
             }
@@ -368,6 +408,26 @@ mod tests {
             Ok(address(101))
         );
         pools.decline("nobody", START);
+    }
+
+    #[test]
+    fn nobody_declines_a_pool_away() {
+        let mut pools = Pools::default();
+        for _ in 0..4 {
+            pools.offer(&seeker("A"), None, START, any).unwrap();
+            pools.decline("A", START);
+        }
+        let mut offer = |node: &str| pools.offer(&seeker(node), None, START, any);
+        assert_eq!(offer("A"), Err(Exhausted { news: true }));
+        let given = offer("B").unwrap();
+        assert_eq!(offer("B"), Ok(given), "it rests no more");
+        assert_eq!(offer("A"), Err(Exhausted { news: true }));
+        assert_eq!(offer("A"), Err(Exhausted { news: false }));
+        for node in ["C", "D", "E"] {
+            assert!(offer(node).is_ok(), "{node}");
+        }
+        assert_eq!(offer("F"), Err(Exhausted { news: true }));
+        assert_eq!(offer("G"), Err(Exhausted { news: false }));
     }
 
     #[test]

@@ -168,7 +168,11 @@ impl Plant {
         if let Some(file) = &mut self.dhcp.file {
             let outcome = file.write(&leases);
             file.tell(&outcome);
-            (file.shown, file.next) = (changes, now.after(PAUSE));
+            // What a full disk did not take is written when there is room.
+            if outcome.is_ok() {
+                file.shown = changes;
+            }
+            file.next = now.after(PAUSE);
         }
     }
 }

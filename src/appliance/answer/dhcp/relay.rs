@@ -111,7 +111,7 @@ impl Plant {
             return Err(DhcpIgnored::NoServer);
         };
         let asker = Asker::Host(layout.locator(&src));
-        self.remember(vni, &passing, asker)?;
+        self.remember(vni, &passing, asker);
         self.ask_server(server, &passing, replies);
         Ok(())
     }
@@ -141,7 +141,7 @@ impl Plant {
             self.tell_unknown(key, node, store, replies);
             return Err(DhcpIgnored::NoServer);
         };
-        self.remember(served.vni, &passing, Asker::Node(record.name.clone()))?;
+        self.remember(served.vni, &passing, Asker::Node(record.name.clone()));
         let gone = match passing.kind {
             Message::Release => Some(Change::Released),
             Message::Decline => Some(Change::Declined),
@@ -211,12 +211,9 @@ impl Plant {
         }
     }
 
-    fn remember(&mut self, vni: Vni, passing: &Passing, asker: Asker) -> Result<(), DhcpIgnored> {
+    fn remember(&mut self, vni: Vni, passing: &Passing, asker: Asker) {
         let now = self.now();
-        match self.dhcp.askers.note(vni, &passing.fixed, asker, now) {
-            true => Ok(()),
-            false => Err(DhcpIgnored::TooMany),
-        }
+        self.dhcp.askers.note(vni, &passing.fixed, asker, now);
     }
 
     fn ask_server(&self, server: NodeIndex, passing: &Passing, replies: &mut Replies) {

@@ -179,7 +179,7 @@ fn what_is_given_back_is_free_and_what_is_declined_rests() {
     let replies = tell(&mut plant, &store, 2, &decline, 0);
     assert_eq!(change(&replies), Some((LeaseChange::Declined, free)));
     assert_eq!(has(&plant, "B"), None);
-    let replies = tell(&mut plant, &store, 1, DISCOVER, 0);
+    let replies = tell(&mut plant, &store, 2, DISCOVER, 0);
     assert!(replies.frames.is_empty());
     assert_eq!(change(&replies), Some((LeaseChange::Exhausted, Vaddr(0))));
     // Nothing to give back, or to decline.
@@ -192,6 +192,9 @@ fn what_is_given_back_is_free_and_what_is_declined_rests() {
         0,
     );
     assert_eq!(total(&plant, "dhcp_no_address"), 2);
+    // What B found in use on its own wire is better than none for A.
+    let replies = tell(&mut plant, &store, 1, DISCOVER, 0);
+    assert_eq!(answer(&replies), (2, [10, 0, 0, 100]));
 }
 
 #[test]
@@ -294,4 +297,21 @@ fn leases_of_pools_outlast_the_appliance() {
     std::fs::write(&kept_at, "[{").unwrap();
     assert_eq!(has(&start().0, "A"), None);
     std::fs::remove_file(&kept_at).unwrap();
+}
+
+#[test]
+fn leases_are_kept_as_soon_as_there_is_room_for_them() {
+    let folder = std::env::temp_dir().join(format!("weft-no-room-{}", std::process::id()));
+    let journal = folder.join("journal");
+    let (mut plant, store) = host("10.0.0.100-10.0.0.109");
+    plant.keep_leases(&journal, &store);
+    tell(&mut plant, &store, 1, &request(107), 0);
+    plant.poll_dhcp(&mut Replies::default());
+    std::fs::create_dir(&folder).unwrap();
+    // Nothing more has changed.
+    let later = plant.now().after(2000);
+    plant.save_leases(later);
+    let kept = std::fs::read_to_string(journal.with_extension("leases"));
+    std::fs::remove_dir_all(&folder).unwrap();
+    assert!(kept.is_ok_and(|kept| kept.contains("10.0.0.107")));
 }
