@@ -18,7 +18,7 @@ use crate::mapping::{
     Domain, HostIndex, InsertError, Key, Mapping, NodeIndex, Participant, Prefix, Publisher,
     Reader, SideIndex, Target, Writer,
 };
-use crate::model::Neighbor;
+use crate::model::{Binding, Neighbor};
 use crate::node::addresses::Addresses;
 use crate::node::recent::Recent;
 use crate::substrate::Substrate;
@@ -405,14 +405,25 @@ impl Plant {
         wanted
     }
 
-    /// What was learned of a binding ends with it.
+    /// What was learned of a binding ends with it, and when it is on another wire:
+    /// who is there has to say so itself.
     fn forget_learned(&mut self, store: &Store) {
-        let without: hashbrown::HashSet<NodeIndex> = store
+        let topology = self.topology();
+        let stays = |node: NodeIndex, binding: &Binding| {
+            topology.node(node).is_none_or(|record| {
+                let port = topology.port(record.port);
+                record.vlan == binding.vlan.unwrap_or(0)
+                    && port.is_some_and(|port| port.name == binding.port)
+            })
+        };
+        let kept: hashbrown::HashSet<NodeIndex> = store
             .bindings()
             .filter(|binding| binding.mac.is_none())
-            .filter_map(|binding| self.numbers.get(&binding.name))
+            .filter_map(|binding| Some((self.numbers.get(&binding.name)?, binding)))
+            .filter(|(node, binding)| stays(*node, binding))
+            .map(|(node, _)| node)
             .collect();
-        self.learned.retain(|node, _| without.contains(node));
+        self.learned.retain(|node, _| kept.contains(node));
     }
 
     /// Points an address at a host. What moved keeps its old host as the

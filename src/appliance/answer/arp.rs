@@ -125,6 +125,11 @@ impl Plant {
         if !record.segment.prefix.contains(address) {
             return Err(ArpIgnored::WrongSubnet);
         }
+        // A mapping of a prefix may cover it: nobody has it nevertheless.
+        let subnet = self.topology().subnets.get(record.segment.subnet as usize);
+        if subnet.is_some_and(|subnet| subnet.is_broadcast(address)) {
+            return Err(ArpIgnored::NoUnicastTarget);
+        }
         if self.unknowns.holds(vni, address, self.now()) {
             return Err(ArpIgnored::CachedUnknown);
         }
@@ -270,10 +275,11 @@ mod tests {
         assert_eq!(peer("192.0.2.6", &[]), "192.0.2.7");
     }
 
-    use crate::appliance::testing::{built, host_r};
+    use crate::appliance::testing::{built, host_r, host_r_with};
     use crate::config::Config;
+    use crate::control::proto::{BindingSet, Change};
     use crate::control::store::Desired;
-    use crate::model::Origin;
+    use crate::model::{Binding, Origin};
     use crate::wire::ethernet;
 
     const OWN: [u8; 6] = [2, 0, 0, 0, 0, 0x0a];
@@ -352,6 +358,43 @@ mod tests {
         assert_eq!(ignored(&plant, ArpIgnored::Probe), 1);
         assert_eq!(told(&mut plant, [10, 0, 0, 3], [10, 0, 0, 2]), None);
         assert_eq!(ignored(&plant, ArpIgnored::SpoofedAddress), 1);
+    }
+
+    #[test]
+    fn who_is_on_another_wire_is_asked_again() {
+        let port = "[[port]]\nname = \"b\"\ndevice = \"net_tap7\"\nrole = \"node\"\n";
+        let (mut plant, mut store) = host_r_with("", port);
+        after(&mut plant, &store, &[asks([10, 0, 0, 2], [10, 0, 0, 3])]);
+        let node = plant.numbers.get("A").unwrap();
+        assert_eq!(plant.learned.get(&node), Some(&Mac(OWN)));
+        let mut set = |change: fn(&mut Binding)| {
+            let mut binding = store.binding("A").unwrap().clone();
+            change(&mut binding);
+            let revision = 0;
+            let set = [Change::BindingSet(BindingSet { binding, revision })];
+            store.apply(&mut plant, Origin::Operator, &set, 0).unwrap();
+            plant.step(&store);
+            plant.learned.contains_key(&node)
+        };
+        assert!(set(
+            |binding| binding.prefixes = vec!["10.0.0.30/32".parse().unwrap()]
+        ));
+        assert!(!set(|binding| binding.port = "b".to_owned()));
+    }
+
+    #[test]
+    fn nobody_has_the_ends_of_a_subnet() {
+        let (mut plant, store) = host_r_with(
+            "",
+            "[[subnet]]\nname = \"web\"\nvnet = \"Z\"\nprefix = \"10.0.0.0/24\"\n\
+             [[mapping]]\nvnet = \"Z\"\naddress = \"10.0.0.0/24\"\nhost = \"S\"\n",
+        );
+        let asked = |last| asks([10, 0, 0, 2], [10, 0, 0, last]);
+        let replies = after(&mut plant, &store, &[asked(0), asked(255)]);
+        assert!(replies.frames.is_empty());
+        assert_eq!(plant.slow.misses, 0);
+        assert_eq!(ignored(&plant, ArpIgnored::NoUnicastTarget), 2);
+        assert_eq!(after(&mut plant, &store, &[asked(254)]).frames.len(), 1);
     }
 
     #[test]
