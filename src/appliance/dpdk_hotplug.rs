@@ -75,6 +75,9 @@ impl Hotplug {
             return Err(format!("{name} is still closing; try again"));
         }
         self.check(config, index, pools)?;
+        if let Some(why) = super::absent::reason(&wanted.device) {
+            return Err(format!("device {}: {why}", wanted.device));
+        }
         super::stale::remove_sockets(std::iter::once(wanted.device.as_str()));
         let device = config::device_string(wanted);
         self.eal

@@ -11,8 +11,11 @@
 //! | `control` | the control thread's loop |
 //! | `devices` | what control asks devices; `dpdk` opens the real ones, `dpdk_devices` asks them |
 //! | `hotplug`, `dpdk_hotplug` | ports that come and go meanwhile |
+//! | `absent`, `stale` | what devices need of the machine, and what stands in their way |
 //! | `start` | the way up and the way down |
 
+#[cfg(feature = "dpdk")]
+mod absent;
 mod addresses;
 pub mod answer;
 pub mod compile;

@@ -63,6 +63,12 @@ pub enum Error {
     Participants(#[from] TooManyParticipants),
     #[error("{}: {message}", path.display())]
     State { path: PathBuf, message: String },
+    #[error("port {port}: device {device}: {message}")]
+    Absent {
+        port: String,
+        device: String,
+        message: String,
+    },
     #[error("group `{0}` does not exist; create it, or leave `control.group` out")]
     Group(String),
     #[error("metrics.listen {address}: {error}")]
@@ -88,6 +94,7 @@ pub fn run(path: &Path, options: Options) -> Result<(), Error> {
     let mut server = Server::bind(server_config(&config)?, None)?;
     let recovered = open_journal(&config, &mut server)?;
     let metrics = listen_for_scrapers(&config)?;
+    find_devices(&config)?;
     super::stale::remove_sockets(config.port.iter().map(|port| port.device.as_str()));
     let eal = Rc::new(Eal::init(&eal_config(&config, options.no_huge))?);
     log::info!("memory: {}", eal.memory_note());
@@ -121,6 +128,20 @@ pub fn run(path: &Path, options: Options) -> Result<(), Error> {
         log::warn!("{error}");
     }
     outcome.map_err(Error::Control)
+}
+
+/// What can be said of devices before DPDK is asked, which says less.
+fn find_devices(config: &Config) -> Result<(), Error> {
+    for port in &config.port {
+        if let Some(message) = super::absent::reason(&port.device) {
+            return Err(Error::Absent {
+                port: port.name.clone(),
+                device: port.device.clone(),
+                message,
+            });
+        }
+    }
+    Ok(())
 }
 
 fn signals() -> Result<Arc<Signals>, Error> {

@@ -192,6 +192,20 @@ class OneByOne(Case):
             paced.stop()
         self.assertEqual(paced.lost, 0, f"of {paced.sent}")
 
+    def test_a_binding_moves_to_a_wire_that_says_nothing(self):
+        self.net.add("mute")
+        self.net.link("mute", "weft-mute", "r", "weft-r-mute")
+        self.net.give("r", "weft-r-mute")
+        self.net.address("mute", "weft-mute", "10.0.0.5/24")
+        self.assert_ping("c", "10.0.0.2", 2)
+        self.r.cli("port", "add", "mute", "net_af_packet15,iface=weft-r-mute")
+        binding = ("binding", "add", "C", "--vnet", "Z", "--address", "10.0.0.5", "--port")
+        # Whoever is there has another hardware address, and is asked for it.
+        for port in ("mute", "c"):
+            self.r.cli(*binding, port)
+            self.assert_ping("a", "10.0.0.5", 3)
+        self.r.cli("port", "remove", "mute")
+
     def closed(self):
         with open(f"/proc/{self.r.process.pid}/net/packet", encoding="ascii") as file:
             index = self.net.exec("r", "cat", "/sys/class/net/weft-r-new/ifindex").strip()
@@ -199,7 +213,10 @@ class OneByOne(Case):
 
     def test_what_does_not_fit_is_refused_by_name(self):
         for arguments, said in (
-            (("up9", "net_af_packet13,iface=nobody"), "nobody"),
+            (("up9", "net_af_packet13,iface=nobody"), "there is no interface `nobody`"),
+            (("up9", "net_af_packet13"), "lacks `iface=`"),
+            (("q", "net_vhost13,iface=/nowhere/q.sock"), "there is no directory /nowhere"),
+            (("q", "0000:fe:1f.7"), "there is no PCI device 0000:fe:1f.7"),
             (("a", "net_af_packet13,iface=weft-r-new"), "there is another port a"),
             (("b", "net_af_packet8,iface=weft-r-b"), "net_af_packet8"),
             (("q", "net_vhost13,iface=/tmp/q.sock,queues=2"), "queues"),

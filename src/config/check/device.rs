@@ -3,6 +3,17 @@
 /// Beginnings of the names of virtual devices.
 const VIRTUAL: &[&str] = &["net_", "eth_", "virtio_user"];
 
+/// Arguments without which drivers do not open, and do not say why.
+const NEEDED: &[(&str, &str)] = &[
+    ("net_af_packet", "iface"),
+    ("eth_af_packet", "iface"),
+    ("net_af_xdp", "iface"),
+    ("net_vhost", "iface"),
+    ("eth_vhost", "iface"),
+    ("virtio_user", "path"),
+    ("net_virtio_user", "path"),
+];
+
 /// Whether a string can be a device at all. Typical slips are the name of a
 /// kernel interface and spaces after commas.
 pub(super) fn check(device: &str) -> Result<(), String> {
@@ -13,6 +24,12 @@ pub(super) fn check(device: &str) -> Result<(), String> {
         return Err(format!("`{device}` has blanks in it"));
     }
     let id = device.split(',').next().unwrap_or_default();
+    let bare = NEEDED
+        .iter()
+        .find(|(driver, key)| id.starts_with(driver) && argument(device, key).is_none());
+    if let Some((_, key)) = bare {
+        return Err(format!("`{device}` lacks `{key}=`"));
+    }
     let with_bus = id.contains([':', '=']);
     if with_bus || is_pci(id) || VIRTUAL.iter().any(|name| id.starts_with(name)) {
         Ok(())
@@ -55,7 +72,7 @@ pub fn made_by(arg: &str) -> Option<String> {
 }
 
 /// `0000:17:00.0`, with or without the domain.
-fn is_pci(id: &str) -> bool {
+pub fn is_pci(id: &str) -> bool {
     let hex = |part: &str, len| part.len() == len && part.bytes().all(|b| b.is_ascii_hexdigit());
     let Some((rest, function)) = id.rsplit_once('.') else {
         return false;
@@ -113,7 +130,15 @@ mod tests {
         ] {
             assert_eq!(check(good), Ok(()), "{good}");
         }
-        for bad in ["", "eth0", "net_tap0, iface=a", "net_tap0\n"] {
+        for bad in [
+            "",
+            "eth0",
+            "net_tap0, iface=a",
+            "net_tap0\n",
+            "net_af_packet0",
+            "net_vhost0,ifaces=/x",
+            "virtio_user0,server=1",
+        ] {
             assert!(check(bad).is_err(), "{bad}");
         }
         assert_eq!(argument("net_tap0,iface=a,mac=fixed", "iface"), Some("a"));
