@@ -222,12 +222,12 @@ impl Mbuf {
         // in what drivers set by one store.
         const AFTER: u32 = sys::DPDK_SYS_MBUF_OFF_REFCNT;
         const _: () = assert!(sys::DPDK_SYS_MBUF_OFF_NB_SEGS == AFTER + 2);
-        // SAFETY: valid; the count is read as others may write it, at worst
-        // for a packet that is refused then: who owns a packet of one
-        // reference is alone with it.
+        // SAFETY: valid; others may write the count, at worst that of a packet
+        // which is refused then: who owns a packet of one reference is alone
+        // with it. The two are not where a word of their size would be.
         unsafe {
             let counts = self.0.as_ptr().cast::<u8>().add(AFTER as usize);
-            let counts = std::ptr::read_volatile(counts.cast::<u32>());
+            let counts = std::ptr::read_unaligned(counts.cast::<u32>());
             let indirect =
                 field!(self.0, DPDK_SYS_MBUF_OFF_OL_FLAGS: u64) & sys::DPDK_SYS_F_INDIRECT;
             counts == 0x0001_0001 && indirect == 0

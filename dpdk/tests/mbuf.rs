@@ -76,6 +76,7 @@ fn grow_and_trim(pool: &Mempool) {
     assert_eq!(packet.headroom(), usize::from(HEADROOM));
     assert_eq!(packet.tailroom(), usize::from(ROOM));
     assert_eq!((packet.refcnt(), packet.is_shared()), (1, false));
+    assert!(packet.is_simple());
 
     packet.append(4).unwrap().copy_from_slice(b"data");
     packet.prepend(6).unwrap();
