@@ -14,6 +14,7 @@ use crate::datapath::{self, Context, Exit, FreshIds, Outcome, fan};
 use crate::model::Role;
 use crate::packet::{Buffer, Meta};
 use crate::wire::ethernet::{self, ethertype};
+use crate::wire::virtual_mac::{self, Kind};
 use crate::wire::{Mac, Vaddr, igmp};
 
 use super::made_up;
@@ -127,6 +128,9 @@ impl Plant {
             || topology.fans.everybody(node.vni, node.vaddr, to).is_some()
         {
             return Mac::BROADCAST;
+        }
+        if topology.router_near(node, to).is_some() {
+            return virtual_mac::of(Kind::Router, node.vni, to);
         }
         match segment.gateway_mac {
             Some(gateway) if !segment.prefix.contains(to) => gateway,
@@ -290,6 +294,24 @@ mod tests {
             let (_, report) = explain(&mut plant, to, Protocol::Udp);
             assert_eq!(report.outcome, "broadcast", "{to}");
         }
+    }
+
+    #[test]
+    fn a_router_is_written_to_by_its_own_mac() {
+        let subnet = r#"
+            [[subnet]]
+            name = "web"
+            vnet = "Z"
+            prefix = "10.0.0.0/24"
+            gateway = "10.0.0.1"
+        "#;
+        let (mut plant, _) = host_r_with("", subnet);
+        for to in ["10.0.0.1", "10.0.9.9"] {
+            let (_, report) = explain(&mut plant, to, Protocol::Icmp);
+            assert!(report.before.starts_with("72"), "{to}: {}", report.before);
+        }
+        let (_, report) = explain(&mut plant, "10.0.0.1", Protocol::Icmp);
+        assert_eq!(report.outcome, "punted");
     }
 
     #[test]

@@ -27,9 +27,11 @@ fn nodes(page: &Value) -> Vec<&str> {
 #[test]
 fn leases_come_by_page_and_vnet() {
     let rig = Rig::new();
-    let mut raw = rig.raw();
-    raw.ok("hello", json!({"version": 1}));
+    let mut raw = rig.raw_rw();
+    test_plan(&mut raw);
     assert_eq!(raw.ok("lease.list", json!({})), json!({"items": []}));
+    let error = raw.refused(ErrorCode::NotFound, "lease.list", json!({"vnet": "W"}));
+    assert_eq!(error["data"]["field"], "vnet", "{error}");
     rig.plant.0.lock().unwrap().leases = vec![
         lease("C", "Z", None),
         lease("A", "Z", Some(600)),

@@ -81,16 +81,16 @@ impl Server {
                     neighbors: neighbors(store, plant),
                 })
             }
-            Method::LeaseList => result::<LeaseList>(&leases(plant, &params(raw)?, page)),
+            Method::LeaseList => {
+                let ask: LeaseList = params(raw)?;
+                check_vnet(store, ask.vnet.as_deref())?;
+                result::<LeaseList>(&leases(plant, &ask, page))
+            }
             Method::GroupList => {
                 let ask: GroupList = params(raw)?;
                 let mut groups = plant.groups(store);
+                check_vnet(store, ask.vnet.as_deref())?;
                 if let Some(vnet) = &ask.vnet {
-                    let unknown = || {
-                        Error::new(ErrorCode::NotFound, format!("there is no vnet {vnet}"))
-                            .field("vnet")
-                    };
-                    store.vnet(vnet).ok_or_else(unknown)?;
                     groups.retain(|group| group.vnet == *vnet);
                 }
                 result::<GroupList>(&Groups { groups })
@@ -304,6 +304,17 @@ fn neighbors(store: &Store, plant: &impl Plant) -> Vec<NeighborReport> {
 }
 
 /// By the nodes' names; the last one of a page is where the next one begins.
+/// What is asked of a vnet that is not there has no answer: not even an empty one.
+fn check_vnet(store: &Store, vnet: Option<&str>) -> Result<(), Error> {
+    match vnet.filter(|vnet| store.vnet(vnet).is_none()) {
+        None => Ok(()),
+        Some(vnet) => {
+            let message = format!("there is no vnet {vnet}");
+            Err(Error::new(ErrorCode::NotFound, message).field("vnet"))
+        }
+    }
+}
+
 fn leases(plant: &impl Plant, ask: &LeaseList, most: usize) -> Page<Lease> {
     let mut all = plant.leases();
     let after = ask.cursor.as_deref();
