@@ -18,7 +18,9 @@ pub(super) fn reason(device: &str) -> Option<String> {
         return argument("iface").and_then(no_interface);
     }
     if is("net_vhost") || is("eth_vhost") {
-        return argument("iface").and_then(no_directory);
+        // A client waits for whoever is to listen there.
+        let listens = argument("client") != Some("1");
+        return argument("iface").filter(|_| listens).and_then(no_directory);
     }
     if is("virtio_user") || is("net_virtio_user") {
         let connects = argument("server") != Some("1");
@@ -81,10 +83,7 @@ mod tests {
                 "net_vhost0,iface=/weft-none/a.sock",
                 Some("directory /weft-none "),
             ),
-            (
-                "net_vhost0,iface=/weft-none/a.sock,client=1",
-                Some("directory /weft-none "),
-            ),
+            ("net_vhost0,iface=/weft-none/a.sock,client=1", None),
             ("net_vhost0,iface=/tmp/a.sock", None),
             ("net_vhost0,iface=a.sock", None),
             (
