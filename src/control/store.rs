@@ -164,6 +164,9 @@ pub struct Store {
     replaying: bool,
 }
 
+/// Names of bindings of one wire.
+type Neighbours = HashMap<Option<Mac>, Vec<String>>;
+
 /// Ways to find an object by something else than its name, kept in step by
 /// the `link` functions of `stage.rs`.
 #[derive(Debug, Default)]
@@ -179,7 +182,7 @@ pub(crate) struct Indices {
     address: HashMap<(String, u32), String>,
     /// Bindings of a wire (port, VLAN) by their hardware addresses, given or not:
     /// one of many must not be compared with all of them.
-    wire: HashMap<(String, Option<u16>), HashMap<Option<Mac>, Vec<String>>>,
+    wire: HashMap<(String, Option<u16>), Neighbours>,
     /// Outsiders by vnet and what they have there.
     outsider: HashMap<String, HashMap<Prefix4, String>>,
     /// Outsiders by vnet and what they are.
