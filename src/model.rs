@@ -93,6 +93,9 @@ pub struct Vnet {
     /// By which hardware addresses its nodes see each other.
     #[serde(default, skip_serializing_if = "policy::usual")]
     pub macs: Macs,
+    /// Whom its own router answers by SNMP; nobody when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snmp: Option<Box<Snmp>>,
 }
 
 impl Vnet {
@@ -116,6 +119,7 @@ impl Vnet {
             learn_seconds: policy::LEARN_SECONDS,
             unknown_mac: UnknownMac::default(),
             macs: Macs::default(),
+            snmp: None,
         }
     }
 }

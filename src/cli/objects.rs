@@ -89,6 +89,8 @@ pub(super) struct VnetAdd {
     #[command(flatten)]
     policy: super::policy::Policy,
     #[command(flatten)]
+    device: super::policy::Device,
+    #[command(flatten)]
     revision: Revision,
 }
 
@@ -109,6 +111,7 @@ impl Vnet {
                     ..model::Vnet::new(&add.name, add.vni)
                 };
                 add.policy.give(&mut vnet);
+                vnet.snmp = add.device.table().map(Box::new);
                 let revision = add.revision.revision;
                 pages::change(context, &VnetSet { vnet, revision })
             }

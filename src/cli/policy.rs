@@ -120,8 +120,9 @@ impl Told {
     }
 }
 
-/// Of a router. Users of version 3 have keys, which are nothing for a command
-/// line that others can see: they are stated in a file, or by `weft ctl`.
+/// Of a router, or of a vnet's own. Users of version 3 have keys, which are nothing
+/// for a command line that others can see: they are stated in a file, or by `weft
+/// ctl`.
 #[derive(Debug, Args)]
 pub(super) struct Device {
     /// A community that may read by SNMP; repeat for more.

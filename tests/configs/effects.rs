@@ -317,6 +317,16 @@ const EFFECTS: &[(&str, &str, &[&str])] = &[
         &["route.prefix", "route.via"],
     ),
     (
+        "vnet.snmp",
+        "src/appliance/answer/snmp.rs",
+        &[
+            "wanted.communities",
+            "snmp.contact",
+            "snmp.location",
+            "wanted.users",
+        ],
+    ),
+    (
         "router.snmp",
         "src/appliance/answer/snmp.rs",
         &[

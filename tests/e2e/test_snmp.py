@@ -322,6 +322,54 @@ class Snmp(Asking):
                 client.call("router.set", router=held["object"])
 
 
+class OwnRouterWorld(RoutedWorld):
+    """The gateways are nobody's, so the vnet's own router has them."""
+
+    def config(self, host):
+        config = super().config(host)
+        config["router"], config["vroute"] = [], []
+        (vnet,) = (vnet for vnet in config["vnet"] if vnet["name"] == "Z")
+        vnet["snmp"] = {"communities": ["public"], "location": "nowhere"}
+        return config
+
+
+class OwnRouter(Asking):
+    make = OwnRouterWorld
+    how = Plan()
+
+    def test_a_vnets_own_router(self):
+        names = {"1": "web", "2": "db", "3": "far"}
+        # On two hosts, by each gateway.
+        for short, gateway in (("a", "10.0.1.1"), ("c", "10.0.2.1"), ("g", "10.0.3.1")):
+            told = self.walk(MIB, short=short, target=gateway)
+            self.assertEqual((told[NAME], told[f"{SYSTEM}.6.0"]), ("Z", "nowhere"))
+            self.assertEqual(self.column(told, f"{IFACES}.2"), names)
+            self.assertIn(gateway, self.column(told, f"{ADDRESSES}.2"))
+        # Its counters are those of `weft stats`.
+        self.assert_ping("a", "10.0.2.5")
+        counters = self.r.counters()
+        told = self.column(self.walk(IFACES), f"{IFACES}.11")
+        self.assertGreaterEqual(int(told["1"]), counters["iface_Z_web_in_packets"])
+        self.assertGreaterEqual(counters["iface_Z_web_in_packets"], 5)
+        # It is what the vnet says now.
+        with self.r.control() as client:
+            held = next(
+                one["object"] for one in self.r.jsons("vnet", "list") if one["object"]["name"] == "Z"
+            )
+            client.call("vnet.set", vnet={**held, "snmp": {"communities": ["other"]}})
+            self.refused("snmpget", NAME)
+            told = self.walk(NAME, tool="snmpget", options=("-v2c", "-c", "other"))
+            self.assertEqual(told, {NAME: "Z"})
+            del held["snmp"]
+            client.call("vnet.set", vnet=held)
+        with self.net.socket("a", socket.AF_INET, socket.SOCK_DGRAM) as asker:
+            asker.settimeout(2)
+            asker.connect(("10.0.1.1", 161))
+            asker.send(b"anybody?")
+            with self.assertRaises(ConnectionRefusedError):
+                asker.recv(100)
+
+
 class SnmpManyRoutes(Asking):
     """A walk of a hundred thousand routes."""
 

@@ -54,10 +54,7 @@ impl Plant {
         let (port, vlan) = (record.port, record.vlan);
         let traffic = |router: &str, address| traffic_at(topology, router, address);
         let mut services = Services::default();
-        if store
-            .router(asked.name)
-            .is_some_and(|router| router.snmp.is_some())
-        {
+        if snmp::wanted(store, asked.name).is_some() {
             let vnet = store.vnet(asked.vnet);
             let vnet_mtu = vnet.map_or(0, |vnet| self.settings.vnet_mtu(vnet));
             let port_mtu = topology.port(port).map_or(0, |port| port.mtu);

@@ -4,14 +4,18 @@
 //! been, because the store has them in the order of their names. They follow
 //! the store change by change, but only when somebody asks.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use hashbrown::HashMap;
 
+use crate::config::check::{EVERYTHING, Objects, address_in};
 use crate::control::store::Store;
-use crate::model::{Router, SnmpAuth, SnmpUser, Vroute, VrouteAction};
+use crate::model::{
+    self, Router, RouterInterface, SnmpAuth, SnmpUser, Subnet, Vroute, VrouteAction,
+};
 use crate::node::router::{Ask, Service};
 use crate::node::snmp::{
     Access, Agent, Auth, Clock, Hop, Iface, Route, SnmpRefused, Source, System, Traffic, User,
@@ -190,6 +194,37 @@ fn user(user: &SnmpUser) -> User {
     }
 }
 
+/// What a router, or a vnet's own, says of who may ask it.
+pub(super) fn wanted<'s>(store: &'s Store, name: &str) -> Option<&'s model::Snmp> {
+    match store.router(name) {
+        Some(router) => router.snmp.as_ref(),
+        None => store.vnet(name)?.snmp.as_deref(),
+    }
+}
+
+/// The router of this name. A vnet's own is nowhere said: it joins the subnets
+/// whose gateway no other router has, in the order of their addresses.
+fn router<'s>(store: &'s Store, name: &str) -> Option<Cow<'s, Router>> {
+    if let Some(router) = store.router(name) {
+        return Some(Cow::Borrowed(router));
+    }
+    let vnet = store.vnet(name)?;
+    let interface = |subnet: &Subnet| {
+        let address = address_in(name, subnet, store)?;
+        let subnet = subnet.name.clone();
+        Some(RouterInterface { subnet, address })
+    };
+    let mut subnets: Vec<_> = store.subnets_over(name, EVERYTHING).collect();
+    subnets.sort_unstable_by_key(|subnet| subnet.prefix.address);
+    let subnets = subnets.into_iter();
+    Some(Cow::Owned(Router {
+        name: vnet.name.clone(),
+        vnet: vnet.name.clone(),
+        interfaces: subnets.filter_map(interface).collect(),
+        snmp: vnet.snmp.as_deref().cloned(),
+    }))
+}
+
 /// A datagram to a router that lets itself be asked.
 pub(super) struct Asked<'a> {
     pub(super) snmp: &'a mut Snmp,
@@ -212,16 +247,16 @@ impl fmt::Debug for Asked<'_> {
 
 impl Service for Asked<'_> {
     fn answer(&mut self, ask: &Ask<'_>) -> Option<Vec<u8>> {
-        let router = self.store.router(ask.router)?;
-        let wanted = router.snmp.as_ref()?;
+        let wanted = wanted(self.store, ask.router)?;
+        let router = &*router(self.store, ask.router)?;
         let access = Access {
             communities: wanted.communities.clone(),
             users: wanted.users.iter().map(user).collect(),
         };
         let snmp = &mut *self.snmp;
         if !snmp.devices.contains_key(ask.router) {
-            let is_asked = |name: &str| self.store.router(name)?.snmp.as_ref();
-            snmp.devices.retain(|name, _| is_asked(name).is_some());
+            snmp.devices
+                .retain(|name, _| self::wanted(self.store, name).is_some());
         }
         let host = self.host.as_bytes();
         let new = |access| Agent::new(access, engine_id(host, ask.vnet, ask.router));

@@ -1,6 +1,6 @@
 //! What nodes of a subnet are told by DHCP, and who gets an address by it.
 
-use super::segment::{EVERYTHING, alone, on_link, placed};
+use super::segment::{EVERYTHING, address_in, alone, on_link, placed};
 use super::tenant::{unusable, usable_prefix};
 use super::{At, Findings, GROWTH, MIN_MTU_4, Objects, in_range};
 use crate::config::Problem;
@@ -90,7 +90,8 @@ fn pool(path: impl Fn() -> String, pool: Range4, subnet: &Subnet, out: &mut Find
     }
 }
 
-/// Hosts answer with what subnets say: without any there is nothing to say.
+/// Hosts answer with what subnets say, and as the vnet's own router: without any
+/// there is nothing to say.
 pub fn answered(at: At<'_>, vnet: &Vnet, objects: &impl Objects, out: &mut Findings) {
     let mut subnets = objects.subnets_over(&vnet.name, EVERYTHING);
     if vnet.dhcp == Dhcp::Host && subnets.next().is_none() {
@@ -101,6 +102,15 @@ pub fn answered(at: At<'_>, vnet: &Vnet, objects: &impl Objects, out: &mut Findi
                 vnet.name
             ),
             "give it a `[[subnet]]` with a `gateway`, or leave the key out",
+        );
+    }
+    let mut subnets = objects.subnets_over(&vnet.name, EVERYTHING);
+    let mut has_router = || subnets.any(|subnet| address_in(&vnet.name, subnet, objects).is_some());
+    if vnet.snmp.is_some() && !has_router() {
+        out.hinted(
+            at.key("snmp"),
+            format!("vnet `{}` has no router of its own", vnet.name),
+            "give one of its subnets a `gateway` that no other router has, or leave the table out",
         );
     }
 }

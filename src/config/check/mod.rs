@@ -41,7 +41,7 @@ pub use outsider::outsider;
 pub use policy::policy;
 pub use port::port;
 pub use relay::relay;
-pub use segment::{address_in, alone, placed, router, subnet, vnet_of_router, vroute};
+pub use segment::{EVERYTHING, address_in, alone, placed, router, subnet, vnet_of_router, vroute};
 pub use slot::slot;
 pub use substrate::{host, neighbor, route};
 pub use tenant::{binding, given_mac, mapping, vnet};

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use super::snmp::snmp;
 use super::tenant::{inside, usable_prefix};
 use super::{At, Findings, alone, in_range};
 use crate::model::{Dhcp, Learn, LearnAs, Vnet};
@@ -26,6 +27,9 @@ pub fn policy(at: At<'_>, vnet: &Vnet, out: &mut Findings) {
             inside(path, vnet, alone(server), out);
         }
         _ => {}
+    }
+    if let Some(wanted) = &vnet.snmp {
+        snmp(at, wanted, out);
     }
     let mut seen = HashSet::new();
     for (i, groups) in vnet.withheld.iter().enumerate() {

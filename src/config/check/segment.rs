@@ -20,7 +20,7 @@ const MAX_INTERFACES: usize = 64;
 /// Subnets named in a hint.
 const SHOWN: usize = 5;
 
-pub(super) const EVERYTHING: Prefix4 = Prefix4 {
+pub const EVERYTHING: Prefix4 = Prefix4 {
     address: Vaddr(0),
     len: 0,
 };
@@ -121,7 +121,9 @@ pub fn router(at: At<'_>, router: &Router, objects: &impl Objects, out: &mut Fin
         let hint = format!("a router joins 1 to {MAX_INTERFACES} subnets");
         out.hinted(at.key("interfaces"), message, hint);
     }
-    snmp(at, router, out);
+    if let Some(wanted) = &router.snmp {
+        snmp(at, wanted, out);
+    }
     let mut once = Once::new("interfaces");
     for (i, interface) in router.interfaces.iter().enumerate() {
         let path = |key: &str| at.key(&format!("interfaces[{i}].{key}"));

@@ -1,9 +1,9 @@
 //! Whom virtual routers answer by SNMP.
 
 use super::{At, Findings, Once};
-use crate::model::{Router, SnmpUser};
+use crate::model::{Snmp, SnmpUser};
 
-/// Communities, and users, of a router.
+/// Communities, and users, of a router or of a vnet's own.
 const MOST: usize = 16;
 /// Bytes of a community or a user's name (RFC 3414 section 5).
 const NAME: std::ops::RangeInclusive<usize> = 1..=32;
@@ -12,10 +12,7 @@ const TEXT: usize = 255;
 /// A shorter pass phrase is refused (RFC 3414 section 11.2).
 const KEY: std::ops::RangeInclusive<usize> = 8..=64;
 
-pub(super) fn snmp(at: At<'_>, router: &Router, out: &mut Findings) {
-    let Some(snmp) = &router.snmp else {
-        return;
-    };
+pub(super) fn snmp(at: At<'_>, snmp: &Snmp, out: &mut Findings) {
     if snmp.communities.is_empty() && snmp.users.is_empty() {
         out.hinted(
             at.key("snmp"),

@@ -286,11 +286,12 @@ impl Store {
             answered.map_err(|e| together("vnet", vnet, e))?;
         }
         for name in routers {
-            if let Some(router) = self.router(name) {
-                router
-                    .check(self)
-                    .map_err(|e| together("router", name, e))?;
+            match self.router(name) {
+                Some(router) => router.check(self),
+                // A vnet's own, which may have lost its last subnet.
+                None => self.check_answered(name),
             }
+            .map_err(|e| together("router", name, e))?;
             for vroute in self.vroutes_of(name) {
                 let key = vroute_key(name, vroute.prefix);
                 let checked = vroute.check(self);

@@ -1,7 +1,7 @@
 use super::*;
 use crate::appliance::plant::Plant;
 use crate::appliance::testing;
-use crate::control::proto::{Change, RouterSet, VrouteRemove, VrouteSet};
+use crate::control::proto::{Change, RouterRemove, RouterSet, VnetSet, VrouteRemove, VrouteSet};
 use crate::model::Origin;
 use crate::node::snmp::message::{self, Answer, kind};
 use crate::node::snmp::{Oid, Value};
@@ -110,6 +110,10 @@ fn routes_follow_the_store() {
 
 /// What r1 says is its contact.
 fn ask(plant: &mut Plant, store: &Store, community: &str) -> Option<Vec<u8>> {
+    ask_of(plant, store, ("r1", community))
+}
+
+fn ask_of(plant: &mut Plant, store: &Store, (router, community): (&str, &str)) -> Option<Vec<u8>> {
     let mut bindings = Vec::new();
     let contact = Oid::new(&[1, 3, 6, 1, 2, 1, 1, 4, 0]);
     message::put_binding(&mut bindings, &contact, &Value::Integer(0));
@@ -131,7 +135,7 @@ fn ask(plant: &mut Plant, store: &Store, community: &str) -> Option<Vec<u8>> {
     };
     asked.answer(&Ask {
         vnet: "Z",
-        router: "r1",
+        router,
         own: address("10.0.1.1"),
         from: (address("10.0.1.2"), 4000),
         data: &message::v2c(community.as_bytes(), &get),
@@ -164,4 +168,68 @@ fn who_may_ask_is_what_the_store_says_now() {
         .unwrap();
     assert_eq!(ask(&mut plant, &store, "other"), None);
     assert_eq!(plant.snmp.refused[community], 2);
+}
+
+/// Z's own router: in `lab`, and where r2 was.
+#[test]
+fn a_vnets_own_router_is_asked_if_the_vnet_says_so() {
+    let (mut plant, mut store) = world();
+    assert_eq!(ask_of(&mut plant, &store, ("Z", "public")), None);
+    let mut vnet = store.vnet("Z").unwrap().clone();
+    vnet.snmp = Some(Box::new(model::Snmp {
+        communities: vec!["public".to_owned()],
+        contact: "own".to_owned(),
+        ..model::Snmp::default()
+    }));
+    let set = |vnet: &model::Vnet| {
+        let (vnet, revision) = (vnet.clone(), 0);
+        Change::VnetSet(VnetSet { vnet, revision })
+    };
+    store
+        .apply(&mut plant, Origin::Operator, &[set(&vnet)], 0)
+        .unwrap();
+    let reply = ask_of(&mut plant, &store, ("Z", "public")).unwrap();
+    assert!(reply.windows(5).any(|part| part == b"\x04\x03own"));
+    assert_eq!(ask_of(&mut plant, &store, ("Z", "other")), None);
+    let own = |store: &Store| {
+        let own = router(store, "Z").unwrap().into_owned();
+        let mut tables = Tables::default();
+        tables.follow(store, &own);
+        let places = tables.places.iter();
+        let places: Vec<_> = places.map(|place| place.address.to_string()).collect();
+        (places, shown(&tables))
+    };
+    let via = Hop::Via {
+        address: address("10.0.3.9"),
+        iface: 1,
+    };
+    let (lab, behind) = ("10.0.3.0/24".to_owned(), "10.0.64.0/18".to_owned());
+    assert_eq!(
+        own(&store),
+        (
+            vec!["10.0.3.1".to_owned()],
+            vec![(lab, Hop::Connected(1)), (behind, via)]
+        )
+    );
+    // It takes what another router gives up, and says so from then on.
+    let gone = [
+        Change::VrouteRemove(VrouteRemove {
+            router: "r2".to_owned(),
+            prefix: "10.0.1.0/24".parse().unwrap(),
+            revision: 0,
+        }),
+        remove("10.0.2.0/24"),
+        Change::RouterRemove(RouterRemove {
+            name: "r2".to_owned(),
+            revision: 0,
+        }),
+    ];
+    store.apply(&mut plant, Origin::Operator, &gone, 0).unwrap();
+    assert_eq!(own(&store).0, ["10.0.2.1", "10.0.3.1"]);
+    // Without a router it has nothing to say, and is not left so.
+    vnet.name = "Y".to_owned();
+    vnet.vni = crate::wire::Vni(0x59_0001);
+    let refused = store.apply(&mut plant, Origin::Operator, &[set(&vnet)], 0);
+    let text = refused.unwrap_err().to_string();
+    assert!(text.contains("has no router of its own"), "{text}");
 }
