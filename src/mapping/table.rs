@@ -4,8 +4,9 @@
 //! A *bucket* is one cache line: a word of state, three keys, and the first
 //! word of each key's mapping (where to, until when). So a lookup is one line,
 //! and its address follows from the key alone. The other two words of a
-//! mapping are zero but for nodes that have moved; they are *rare*, and lie in
-//! a second array that is not even backed by pages until one is stored.
+//! mapping are zero but for nodes that have moved or were given a MAC; they are
+//! *rare*, and lie in a second array that is not even backed by pages until one
+//! is stored.
 //!
 //! A key belongs to one bucket, goes on to the other of its pair (the
 //! neighbouring line, which processors fetch along) and then to further pairs
