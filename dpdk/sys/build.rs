@@ -56,6 +56,7 @@ const FUNCTIONS: &[&str] = &[
 
 const TYPES: &[&str] = &[
     "dpdk_sys_link",
+    "dpdk_sys_vhost_event",
     "rte_dev_iterator",
     "rte_eth_conf",
     "rte_hash_parameters",

@@ -10,7 +10,8 @@ use crate::config::{self, Config, Huge, PoolSize};
 use crate::datapath::BURST;
 use crate::model::{self, Role};
 use crate::packet::HEADROOM;
-use crate::port::dpdk::DpdkPort;
+use crate::port::dpdk::{DpdkPort, Guest, Out};
+use crate::port::spread::Queues;
 use crate::wire::Mac;
 
 use super::dpdk_devices::Interface;
@@ -121,6 +122,9 @@ pub(super) struct Opened {
     rx: Vec<Option<RxQueue>>,
     tx: Vec<Option<TxQueue>>,
     pub(super) tx_queues: u16,
+    /// Of a guest that may use several queues, which one worker sends by: those
+    /// that it uses.
+    pub(super) guest: Option<Queues>,
     pub(super) offloads: offload::Granted,
 }
 
@@ -140,14 +144,15 @@ pub(super) fn open(
     let rx_queues = wanted
         .queues
         .unwrap_or_else(|| config.queues(wanted).min(info.max_rx_queues));
+    let is_guest = info.driver == VHOST && wanted.role == Role::Node;
     let tx_most = match info.driver.as_str() {
-        // A guest may use fewer queues than it was given, and nothing sent to
-        // the others arrives. It always uses the first.
-        VHOST if wanted.role == Role::Node => 1,
         driver if PAIRED.contains(&driver) => rx_queues,
         _ => info.max_tx_queues,
     };
-    let tx_queues = config.workers().min(tx_most).max(1);
+    let tx_queues = match is_guest {
+        true => rx_queues,
+        false => config.workers().min(tx_most).max(1),
+    };
     if let Some(mac) = wanted.mac {
         port.set_mac(mac.0)?;
     }
@@ -189,6 +194,7 @@ pub(super) fn open(
         driver: info.driver,
         rx_queues: rx.len() as u16,
         tx_queues: tx.len() as u16,
+        guest: (is_guest && tx.len() > 1).then(Queues::default),
         offloads,
         rx: rx.into_iter().map(Some).collect(),
         tx: tx.into_iter().map(Some).collect(),
@@ -278,14 +284,27 @@ impl Opened {
         let rx = rx
             .iter()
             .filter_map(|queue| self.rx.get_mut(usize::from(*queue))?.take());
-        let tx = self.tx.get_mut(usize::from(worker)).and_then(Option::take);
+        let tx = match (&self.guest, worker) {
+            (Some(used), 0) => {
+                let queues = self.tx.iter_mut().filter_map(Option::take);
+                Out::Guest(Box::new(Guest::new(queues.collect(), used.clone())))
+            }
+            (Some(_), _) => Out::Nowhere,
+            (None, _) => {
+                let own = self.tx.get_mut(usize::from(worker));
+                own.and_then(Option::take).map_or(Out::Nowhere, Out::Queue)
+            }
+        };
         let offloads = &self.offloads;
         DpdkPort::new(rx.collect(), tx, offloads.capabilities, offloads.unfinished)
     }
 
     /// The worker that sends on this port for another one.
     pub(super) fn transmitter(&self, worker: u16) -> u16 {
-        worker % self.tx_queues.max(1)
+        match self.guest {
+            Some(_) => 0,
+            None => worker % self.tx_queues.max(1),
+        }
     }
 }
 

@@ -4,10 +4,12 @@ use std::cell::Cell;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use arrayvec::ArrayVec;
 use dpdk::mempool::Mempool;
 use dpdk::port::Port;
 
 use crate::config::{self, Config};
+use crate::port::spread::{self, Queues};
 use crate::wire::Mac;
 
 use super::devices::{DeviceFacts, Devices, Link, PoolFill};
@@ -51,6 +53,7 @@ pub(super) struct Device {
     name: String,
     facts: DeviceFacts,
     interface: Option<Interface>,
+    guest: Option<Queues>,
     /// Its link could not be asked for, which is said once.
     silent: Cell<bool>,
 }
@@ -65,9 +68,24 @@ impl Device {
                 offloads: opened.offloads.names,
             },
             interface: opened.interface,
+            guest: opened.guest,
             name: opened.name,
             port: opened.port,
             silent: Cell::new(false),
+        }
+    }
+
+    /// Which of its queues the guest uses now.
+    fn follow_guest(&self) {
+        let Some(guest) = &self.guest else {
+            return;
+        };
+        let told = std::iter::from_fn(|| self.port.vhost_queue_event());
+        // Each queue and direction once: more is news of meanwhile.
+        let told: ArrayVec<_, { 2 * spread::MOST }> = told.take(2 * spread::MOST).collect();
+        if !told.is_empty() {
+            let events = told.iter().filter(|event| !event.guest_sends);
+            guest.follow(events.map(|event| (event.queue, event.enabled)));
         }
     }
 
@@ -166,6 +184,8 @@ impl Devices for DpdkDevices {
 
     fn collect(&mut self) {
         self.hotplug.collect();
+        let devices = self.devices.iter().flatten();
+        devices.for_each(Device::follow_guest);
     }
 
     fn pools(&self) -> Vec<PoolFill> {

@@ -10,6 +10,7 @@ pub use dpdk::Mbuf;
 
 use crate::packet::{Meta, NoRoom, Offload, Packet, Request, Transport};
 
+use super::spread::{self, Queues};
 use super::{BURST, Burst, Capabilities, Pool, Port, Refused};
 
 impl Packet for Mbuf {
@@ -140,13 +141,68 @@ impl Packet for Mbuf {
     }
 }
 
+/// Where a worker sends on a device.
+#[derive(Debug, Default)]
+pub enum Out {
+    /// Another worker does.
+    #[default]
+    Nowhere,
+    Queue(TxQueue),
+    Guest(Box<Guest>),
+}
+
+/// A guest's queues, all of them one worker's: see [`spread`].
+#[derive(Debug)]
+pub struct Guest {
+    queues: Vec<TxQueue>,
+    used: Queues,
+    /// By queue, empty between bursts.
+    sorted: Vec<ArrayVec<Mbuf, BURST>>,
+}
+
+impl Guest {
+    pub fn new(queues: Vec<TxQueue>, used: Queues) -> Guest {
+        let sorted = queues.iter().map(|_| ArrayVec::new()).collect();
+        Guest {
+            queues,
+            used,
+            sorted,
+        }
+    }
+
+    /// What a queue does not take comes back in its order.
+    fn send(&mut self, packets: &mut ArrayVec<Mbuf, BURST>) -> usize {
+        let used = self.used.used();
+        if used == 1 || self.queues.len() < 2 {
+            let first = self.queues.first_mut();
+            return first.map_or(0, |queue| queue.tx_burst(packets));
+        }
+        let offered = packets.len();
+        let last = self.sorted.len() - 1;
+        for packet in packets.drain(..) {
+            let queue = spread::queue_of(packet.data(), used);
+            // As many fit as were offered.
+            self.sorted[queue.min(last)].push(packet);
+        }
+        let mut left = 0;
+        for (queue, sorted) in self.queues.iter_mut().zip(&mut self.sorted) {
+            if !sorted.is_empty() {
+                queue.tx_burst(sorted);
+                left += sorted.len();
+                packets.extend(sorted.drain(..));
+            }
+        }
+        offered - left
+    }
+}
+
 /// One worker's queues of a device. A worker has as many receive queues as
 /// its share is, and one transmit queue where the device has enough.
 #[derive(Debug, Default)]
 pub struct DpdkPort {
     rx: Vec<RxQueue>,
     turn: usize,
-    tx: Option<TxQueue>,
+    tx: Out,
     capabilities: Capabilities,
     /// Whether the device may deliver packets that are not finished, or that
     /// lie in several segments: of all others nobody asks.
@@ -156,7 +212,7 @@ pub struct DpdkPort {
 impl DpdkPort {
     pub fn new(
         rx: Vec<RxQueue>,
-        tx: Option<TxQueue>,
+        tx: Out,
         capabilities: Capabilities,
         unfinished: bool,
     ) -> DpdkPort {
@@ -208,8 +264,9 @@ impl Port for DpdkPort {
     #[inline]
     fn tx_burst(&mut self, packets: &mut ArrayVec<Mbuf, BURST>) -> usize {
         match &mut self.tx {
-            Some(queue) => queue.tx_burst(packets),
-            None => 0,
+            Out::Queue(queue) => queue.tx_burst(packets),
+            Out::Guest(guest) => guest.send(packets),
+            Out::Nowhere => 0,
         }
     }
 
@@ -218,7 +275,11 @@ impl Port for DpdkPort {
     }
 
     fn prepare(&mut self, packet: &mut Mbuf) -> Result<(), Refused> {
-        let queue = self.tx.as_mut().ok_or(Refused)?;
+        let queue = match &mut self.tx {
+            Out::Queue(queue) => queue,
+            Out::Guest(guest) => guest.queues.first_mut().ok_or(Refused)?,
+            Out::Nowhere => return Err(Refused),
+        };
         match queue.prepare(std::slice::from_mut(packet)) {
             1 => Ok(()),
             _ => Err(Refused),
@@ -230,7 +291,7 @@ impl Port for DpdkPort {
     }
 
     fn transmits(&self) -> bool {
-        self.tx.is_some()
+        !matches!(self.tx, Out::Nowhere)
     }
 }
 

@@ -12,6 +12,7 @@ pub use crate::packet::BURST;
 #[cfg(feature = "dpdk")]
 pub mod dpdk;
 pub mod memory;
+pub mod spread;
 
 /// Packets on their way, each with what is known of it.
 #[derive(Debug)]

@@ -175,10 +175,28 @@ class Vms(Case):
         report = json.loads(guest.run(f"cat {path}"))
         return report["end"]["sum_received"]["bits_per_second"] / 1e6
 
-    def queued(self, guest):
-        """Packets by queue of sending, as the driver counts them."""
+    def queued(self, guest, side="tx"):
+        """Packets by queue of sending, or of receiving, as the driver counts them."""
         told = guest.run("/usr/bin/ethtool -S eth0")
-        return {name: int(n) for name, n in re.findall(r"(tx_queue_\d+_packets): (\d+)", told)}
+        return {name: int(n) for name, n in re.findall(rf"({side}_queue_\d+_packets): (\d+)", told)}
+
+    def test_a_guest_receives_by_each_queue_that_it_uses(self):
+        """Flow by flow; what it does not use is given nothing."""
+        guest, server = self.vms["c"], self.vms["g"]
+        for queues in (2, 1, 2):
+            with self.subTest(queues=queues):
+                guest.run(f"/usr/bin/ethtool -L eth0 combined {queues}")
+                self.assert_pings("g", "c", 10)
+                before = self.queued(guest, "rx")
+                server.run("iperf3 -s -1 -D -p 5203")
+                time.sleep(1.0)
+                many = f"iperf3 -c {ADDRESS['g']} -p 5203 -P 16 -R -t 2 -J >/tmp/many"
+                guest.run(many, 60.0)
+                after = self.queued(guest, "rx")
+                grown = {name: count - before.get(name, 0) for name, count in after.items()}
+                used = [name for name, count in grown.items() if count > 50]
+                self.assertEqual(len(used), queues, grown)
+                print(f"        by {queues}: {grown}")
 
     def test_live_migration(self):
         """G moves from S to R and back while A and C send to it: the pages that

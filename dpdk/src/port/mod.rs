@@ -11,6 +11,7 @@ mod info;
 mod offload;
 mod queue;
 mod stats;
+mod vhost;
 
 use std::cell::Cell;
 use std::ffi::{CStr, c_char, c_int};
@@ -28,6 +29,7 @@ pub use info::{DeviceInfo, Link};
 pub use offload::{RssTypes, RxOffloads, TxOffloads};
 pub use queue::{RxQueue, TxQueue};
 pub use stats::Stats;
+pub use vhost::QueueEvent;
 
 /// A port's number, as packets carry it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -4,10 +4,21 @@
  * the burst shims cost the same as going through rte_eth_fp_ops by hand, and
  * keep the rx/tx callbacks (packet capture, latency statistics) working.
  */
+#define _GNU_SOURCE
 #include "wrapper.h"
+
+#include <dlfcn.h>
+#include <link.h>
+#include <string.h>
 
 #include <rte_lpm.h>
 #include <rte_vect.h>
+#if __has_include(<rte_eth_vhost.h>)
+#include <rte_eth_vhost.h>
+#define HAS_VHOST 1
+#else
+#define HAS_VHOST 0
+#endif
 
 int dpdk_sys_errno(void)
 {
@@ -127,3 +138,46 @@ void dpdk_sys_lpm_lookup(const void *lpm, const uint32_t *ips, uint32_t *values,
 		if (rte_lpm_lookup(lpm, ips[i], values + i) != 0)
 			values[i] = none;
 }
+
+#if HAS_VHOST
+typedef int (*vhost_queue_event)(uint16_t, struct rte_eth_vhost_queue_event *);
+
+/* Of the plugins that EAL has loaded: they do not show their names to others. */
+static int find_vhost(struct dl_phdr_info *info, size_t size, void *found)
+{
+	void *plugin;
+
+	(void)size;
+	if (info->dlpi_name == NULL || strstr(info->dlpi_name, "librte_net_vhost.so") == NULL)
+		return 0;
+	plugin = dlopen(info->dlpi_name, RTLD_LAZY | RTLD_NOLOAD);
+	if (plugin == NULL)
+		return 0;
+	*(void **)found = dlsym(plugin, "rte_eth_vhost_get_queue_event");
+	dlclose(plugin); /* EAL has it for as long as there are ports. */
+	return *(void **)found != NULL;
+}
+
+int dpdk_sys_vhost_queue_event(uint16_t port, struct dpdk_sys_vhost_event *event)
+{
+	static void *found;
+	struct rte_eth_vhost_queue_event told = { 0 };
+
+	/* One thread asks for a port at a time; two that look find the same. */
+	if (found == NULL && dl_iterate_phdr(find_vhost, &found) == 0)
+		return -1;
+	if (((vhost_queue_event)found)(port, &told) != 0)
+		return -1;
+	event->queue = told.queue_id;
+	event->rx = told.rx;
+	event->enable = told.enable;
+	return 0;
+}
+#else
+int dpdk_sys_vhost_queue_event(uint16_t port, struct dpdk_sys_vhost_event *event)
+{
+	(void)port;
+	(void)event;
+	return -1;
+}
+#endif

@@ -44,6 +44,15 @@ struct dpdk_sys_link {
 };
 int dpdk_sys_link_get_nowait(uint16_t port, struct dpdk_sys_link *link);
 
+/* What net_vhost tells of a guest's queue; negative when there is nothing, or
+ * no such driver. The driver is a plugin, which is not linked. */
+struct dpdk_sys_vhost_event {
+	uint16_t queue;
+	uint8_t rx;
+	uint8_t enable;
+};
+int dpdk_sys_vhost_queue_event(uint16_t port, struct dpdk_sys_vhost_event *event);
+
 /* Offsets of the mbuf fields in use. */
 enum {
 	DPDK_SYS_MBUF_OFF_BUF_ADDR = offsetof(struct rte_mbuf, buf_addr),
