@@ -29,3 +29,5 @@ mod slots;
 mod state;
 #[path = "control/sync.rs"]
 mod sync;
+#[path = "control/told.rs"]
+mod told;

@@ -1,33 +1,28 @@
 //! Layout `slot`: which bits packets bear beside the network id, and whom they
-//! get to; and nodes that route, in all layouts.
+//! get to.
 //!
 //! A is in slot 3 of R, C in 4, Y's twin in 5; G is in slot 9 of S.
 
-use std::net::Ipv6Addr;
-use std::sync::Arc;
+mod behind;
+mod groups;
 
-use weft::datapath::fan::{Fans, Member, Members, VnetGroups};
+use std::net::Ipv6Addr;
+
 use weft::datapath::outsider::{self, OutsiderRecord};
 use weft::datapath::topology::PATHS;
 use weft::datapath::trace::Stage;
 use weft::datapath::watch::Filter;
 use weft::datapath::{Drop, Punt};
-use weft::mapping::{Mapping, Prefix, SideIndex, Target};
+use weft::mapping::{Mapping, SideIndex, Target};
 use weft::model::{Eam, Mode};
 use weft::siit::substrate_error;
 use weft::wire::address::Prefix4;
-use weft::wire::{Layout, Locator, Mac, Mark, Saddr, Vaddr, ipv6};
+use weft::wire::{Layout, Locator, Mark, Saddr, Vaddr, ipv6};
 
 use super::common::frames::*;
 use super::common::layouts::*;
 use super::common::topology::*;
-use super::common::{Host, Setup, across};
-
-const GROUP: Vaddr = Vaddr(0xef01_0203);
-const GROUP_MAC: Mac = Mac([1, 0, 0x5e, 1, 2, 3]);
-/// Behind G, and behind E.
-const BEHIND_G: Vaddr = Vaddr(0xac11_0304);
-const BEHIND_E: Vaddr = Vaddr(0xac10_0304);
+use super::common::{Host, Setup};
 
 fn r() -> Setup {
     still(r_in(Layout::Slot))
@@ -197,201 +192,6 @@ fn whoever_writes_to_what_was_behind_a_slot_is_told() {
     setup.clock.advance(6000);
     assert_eq!(setup.carry(UPLINK, &frame), []);
     assert_eq!(setup.drops(), [(Drop::UnknownSlot, 1)]);
-}
-
-fn grouped(setup: Setup, members: Members) -> Setup {
-    let vnet = VnetGroups {
-        withheld: [].into(),
-        domains: [].into(),
-    };
-    with(setup, |topology| {
-        topology.fans = Arc::new(Fans {
-            vnets: [(Z, vnet)].into_iter().collect(),
-            groups: [(key(Z, GROUP), members)].into_iter().collect(),
-        });
-    })
-}
-
-fn r_with_members() -> Setup {
-    let nodes = [NODE_A, NODE_C].map(Member::of_all);
-    grouped(
-        r(),
-        Members {
-            hosts: [HOST_S].into(),
-            nodes: nodes.into(),
-        },
-    )
-}
-
-#[test]
-fn packets_for_several_bear_the_group_bit() {
-    let mut r = r_with_members().start();
-    let mut s = grouped(
-        s(),
-        Members {
-            hosts: [].into(),
-            nodes: [Member::of_all(NODE_G)].into(),
-        },
-    )
-    .start();
-    let sent = udp(A, GROUP, (1, 2), b"to all who listen");
-    let frame = ethernet(GROUP_MAC, MAC_A, None, 0x0800, &sent.bytes());
-    r.send(PORT_A, &frame);
-    r.settle();
-    let out = r.drain(UPLINK);
-    assert_eq!(out.len(), 1);
-    assert_eq!(ends(&out[0]), [A_AT_R, "2001:db8:0:b:15a:1:ef01:203"]);
-    assert_eq!(r.drain(PORT_C).len(), 1);
-    let got = s.carry_to(UPLINK, &out[0], PORT_G);
-    assert_eq!(got[34..], sent.payload[..]);
-    // So do the pieces of one that is cut.
-    let large = Ip {
-        df: false,
-        ..udp(A, GROUP, (1, 2), &[7; 2000])
-    };
-    r.send(
-        PORT_A,
-        &ethernet(GROUP_MAC, MAC_A, None, 0x0800, &large.bytes()),
-    );
-    r.settle();
-    assert_eq!(across(&r, &mut s), 2);
-    assert_eq!(s.drain(PORT_G).len(), 2);
-    assert_eq!(s.drops(), []);
-    r.drain(PORT_C);
-}
-
-#[test]
-fn the_group_bit_and_the_address_agree() {
-    for (from, to, dst) in [
-        // A group without it, alone and with a slot that decides.
-        (slot(9), slot(3), GROUP),
-        (slot(9), slot(3).forwarded(), GROUP),
-        (slot(9), slot(3), Vaddr::BROADCAST),
-        // A node with it.
-        (slot(9), Mark::GROUP, A),
-        // And a source that is several.
-        (Mark::GROUP, slot(3), A),
-    ] {
-        let r = after_uplink(r_with_members(), &came(from, to, dst));
-        assert_eq!(r.drops(), [(Drop::GroupBit, 1)], "{from:?} {to:?} {dst}");
-    }
-    // A group that nobody here has joined is no error.
-    let other = Vaddr(GROUP.0 + 1);
-    let r = after_uplink(r_with_members(), &came(slot(9), Mark::GROUP, other));
-    assert_eq!(r.drops(), [(Drop::NoMember, 1)]);
-}
-
-fn behind(host: &mut Host, range: &str, mapping: Mapping) {
-    let range: Prefix4 = range.parse().expect("literal");
-    let prefix = Prefix::new(Z.0, range.address.0, range.len).expect("a prefix");
-    host.writer.insert_prefix(prefix, mapping).expect("room");
-}
-
-/// G has 172.17.0.0/16 behind it, and E 172.16.0.0/16.
-fn routing(setup: Setup) -> Host {
-    let mut setup = still(setup);
-    for node in &mut setup.topology.nodes {
-        let range = match (node.vni, node.vaddr) {
-            (Z, E) => "172.16.0.0/16",
-            (Z, G) => "172.17.0.0/16",
-            _ => continue,
-        };
-        node.prefixes = vec![range.parse().expect("literal")];
-    }
-    for vnet in &mut setup.topology.vnets {
-        vnet.prefixes
-            .push("172.16.0.0/12".parse().expect("literal"));
-    }
-    setup.start()
-}
-
-fn by_mac_of(node: Vaddr, ip: &Ip) -> Vec<u8> {
-    ethernet(virtual_mac(Z, node), MAC_A, None, 0x0800, &ip.bytes())
-}
-
-/// Several addresses are behind one node: packets for them go to it, by way of
-/// its MAC; what comes from there keeps the address of who sent it.
-#[test]
-fn nodes_that_route_in_all_layouts() {
-    for (layout, source, destination) in [
-        (
-            Layout::P72,
-            "2001:db8:0:a:15a:1:a00:2",
-            "2001:db8:0:b:25a:1:ac11:304",
-        ),
-        (
-            Layout::P64,
-            "2001:db8:0:a:5a:1:a00:2",
-            "2001:db8:0:b:5a:1:ac11:304",
-        ),
-        // By the slot of G, and so marked.
-        (Layout::Slot, A_AT_R, "2001:db8:0:b:265a:1:ac11:304"),
-    ] {
-        let mark = match layout {
-            Layout::Slot => slot(9).forwarded(),
-            _ => Mark::NONE,
-        };
-        let (mut r, mut s) = (routing(r_in(layout)), routing(s_in(layout)));
-        behind(&mut r, "172.17.0.0/16", remote_in(HOST_S, mark));
-        behind(&mut r, "172.16.0.0/16", local(NODE_E));
-        behind(&mut s, "172.17.0.0/16", local(NODE_G));
-        let to = udp(A, BEHIND_G, (4000, 5000), b"hello-onm");
-        let sent = r.carry_to(PORT_A, &by_mac_of(G, &to), UPLINK);
-        assert_eq!(ends(&sent), [source, destination]);
-        let got = s.carry_to(UPLINK, &sent, PORT_G);
-        assert_eq!(got[..6], MAC_G.0);
-        assert_eq!(
-            (&got[30..34], &got[34..]),
-            (&BEHIND_G.bytes()[..], &to.payload[..])
-        );
-        // Back, through G and as somebody else.
-        let from = udp(BEHIND_G, A, (5000, 4000), b"hello-onm");
-        let sent = s.carry_to(PORT_G, &from_g(Z, &from), UPLINK);
-        assert_eq!(ends(&sent), [destination, source]);
-        let got = r.carry_to(UPLINK, &sent, PORT_A);
-        assert_eq!(
-            (&got[26..30], &got[34..]),
-            (&BEHIND_G.bytes()[..], &from.payload[..])
-        );
-        // On one host.
-        let near = udp(A, BEHIND_E, (4000, 5000), b"hello-onm");
-        let got = r.carry_to(PORT_A, &by_mac_of(E, &near), TRUNK);
-        assert_eq!(got[..6], MAC_E.0);
-        // Not through whoever it is not behind.
-        for (node, ip) in [(F, &near), (E, &to), (G, &near)] {
-            assert_eq!(r.carry(PORT_A, &by_mac_of(node, ip)), []);
-        }
-        assert_eq!(r.drops(), [(Drop::MacMismatch, 3)], "{layout}");
-    }
-}
-
-/// The host behind which a range is need not know that it is there.
-#[test]
-fn a_range_goes_by_its_slot_alone() {
-    let (mut r, mut s) = (routing(r()), routing(s()));
-    let mark = slot(9).forwarded();
-    behind(&mut r, "172.17.0.0/16", remote_in(HOST_S, mark));
-    let to = udp(A, BEHIND_G, (1, 2), b"");
-    let sent = r.carry_to(PORT_A, &by_mac_of(G, &to), UPLINK);
-    s.carry_to(UPLINK, &sent, PORT_G);
-    // A range of another slot of the same host is not behind G.
-    behind(
-        &mut r,
-        "172.18.0.0/16",
-        remote_in(HOST_S, slot(10).forwarded()),
-    );
-    let to = udp(A, Vaddr(0xac12_0001), (1, 2), b"");
-    assert_eq!(r.carry(PORT_A, &by_mac_of(G, &to)), []);
-    assert_eq!(r.drops(), [(Drop::MacMismatch, 1)]);
-    // One whose mapping has no slot is found by its address, there.
-    behind(&mut r, "172.17.0.0/16", remote(HOST_S));
-    let to = udp(A, BEHIND_G, (1, 2), b"");
-    let sent = r.carry_to(PORT_A, &by_mac_of(G, &to), UPLINK);
-    assert_eq!(ends(&sent)[1], "2001:db8:0:b:5a:1:ac11:304");
-    assert_eq!(s.carry(UPLINK, &sent), []);
-    behind(&mut s, "172.17.0.0/16", local(NODE_G));
-    s.carry_to(UPLINK, &sent, PORT_G);
-    assert_eq!(s.drops(), [(Drop::NotLocal, 1)]);
 }
 
 /// A further address of a node is its own: nothing is forwarded.
