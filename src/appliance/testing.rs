@@ -5,6 +5,7 @@ use super::devices::{DeviceFacts, Devices, Link, PoolFill};
 use super::plant::{Parts, Plant};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::control::proto::{Change, MappingRow, MappingSet};
 use crate::control::store::{self, Desired, Store};
 use crate::mapping::{Domain, Limits, Writer};
 use crate::model::{Origin, Role};
@@ -78,6 +79,22 @@ pub(super) fn relay() -> (Plant, Store) {
     plant.mark_dirty();
     plant.step(&store);
     (plant, store)
+}
+
+/// That a node of Z is at a host.
+pub(super) fn mapped(address: &str, host: &'static str) -> Change<'static> {
+    let row = MappingRow {
+        address: address.parse().unwrap(),
+        host: host.into(),
+        slot: None,
+        mac: None,
+        expires: None,
+        revision: 0,
+    };
+    Change::MappingSet(MappingSet {
+        vnet: "Z".into(),
+        mappings: vec![row],
+    })
 }
 
 /// What this file says.

@@ -85,9 +85,16 @@ fn unusual<P: Packet>(
     let ip = it.ip.header();
     match fit(&ip, host.mtu) {
         Fit::Whole => write(cx, packet, it, (host, mark, spent(ip, hops))),
-        Fit::Split => Ok(Outcome::Split(Cut {
+        less => in_pieces((it, hops), Toward::Host(index, mark), less),
+    }
+}
+
+/// What goes in one piece nowhere: cut, as a router of IPv4 would, or refused.
+fn in_pieces((it, hops): (&Permitted<'_>, u8), to: Toward, fit: Fit) -> Result<Outcome, Exit> {
+    match fit {
+        Fit::Whole | Fit::Split => Ok(Outcome::Split(Cut {
             node: it.node,
-            to: Toward::Host(index, mark),
+            to,
             key: it.key,
             l3: it.l3,
             flow: it.flow,
@@ -218,25 +225,11 @@ fn to_neighbor<P: Packet>(
     })
 }
 
-/// Larger than a node's link takes: cut, as a router of IPv4 would.
+/// Larger than a node's link takes.
 #[cold]
-fn oversize((it, hops): (&Permitted<'_>, u8), index: NodeIndex, mtu: u16) -> Result<Outcome, Exit> {
-    match fit_on_link(&it.ip.header(), mtu) {
-        Fit::Whole | Fit::Split => Ok(Outcome::Split(Cut {
-            node: it.node,
-            to: Toward::Node(index),
-            key: it.key,
-            l3: it.l3,
-            flow: it.flow,
-            hops,
-        })),
-        Fit::TooBig { mtu } => Err(Exit::Refuse {
-            why: Drop::TooBig,
-            node: it.node,
-            mtu,
-        }),
-        Fit::Overlong => Err(Drop::BadFragment.into()),
-    }
+fn oversize(it: (&Permitted<'_>, u8), index: NodeIndex, mtu: u16) -> Result<Outcome, Exit> {
+    let fit = fit_on_link(&it.0.ip.header(), mtu);
+    in_pieces(it, Toward::Node(index), fit)
 }
 
 /// A substrate packet, to the node it is for. `i` is its place in the burst.

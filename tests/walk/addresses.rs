@@ -88,18 +88,7 @@ fn it_may_have_to_wait_for_two_things() {
     r.publish(topology);
     r.later(1);
     assert_eq!(held(&r), 1);
-    match &r.notices()[..] {
-        [
-            Notice::Miss {
-                why: Drop::NoMapping,
-                key: missed,
-                node: Some(NODE_A),
-            },
-        ] => {
-            assert_eq!(*missed, key(Z, NOBODY));
-        }
-        other => panic!("{other:?}"),
-    }
+    assert_eq!(r.missed(), (Drop::NoMapping, key(Z, NOBODY), Some(NODE_A)));
     r.map(Z, NOBODY, remote(HOST_S));
     r.later(1);
     assert_eq!(r.drain(UPLINK).len(), 1);

@@ -77,6 +77,11 @@ pub(super) fn a_to_group() -> Vec<u8> {
     a_sends(GROUP_MAC, &spoken(A, GROUP))
 }
 
+fn c_to_group() -> Vec<u8> {
+    let packet = spoken(C, GROUP).bytes();
+    ethernet(GROUP_MAC, MAC_C, Some(TAG_C), 0x0800, &packet)
+}
+
 pub(super) fn ports(frames: &[(u16, Vec<u8>)]) -> Vec<u16> {
     frames.iter().map(|(port, _)| *port).collect()
 }
@@ -146,14 +151,7 @@ fn nobody_hears_itself() {
     assert_eq!(r.carry(PORT_A, &a_to_group()), []);
     assert_eq!(r.drops(), [(Drop::NoMember, 1)]);
     // C does.
-    let from_c = ethernet(
-        GROUP_MAC,
-        MAC_C,
-        Some(TAG_C),
-        0x0800,
-        &spoken(C, GROUP).bytes(),
-    );
-    assert_eq!(ports(&r.carry(PORT_C, &from_c)), [PORT_A]);
+    assert_eq!(ports(&r.carry(PORT_C, &c_to_group())), [PORT_A]);
     assert_eq!(generated(&r), 0, "the packet itself");
 }
 
@@ -331,14 +329,7 @@ fn a_node_causes_so_many_copies_a_second() {
     );
     assert_eq!(r.drops(), [(Drop::FloodLimited, 1)]);
     // Another node has copies of its own.
-    let from_c = ethernet(
-        GROUP_MAC,
-        MAC_C,
-        Some(TAG_C),
-        0x0800,
-        &spoken(C, GROUP).bytes(),
-    );
-    assert_eq!(r.carry(PORT_C, &from_c).len(), 4);
+    assert_eq!(r.carry(PORT_C, &c_to_group()).len(), 4);
     // And after a while there are some again.
     r.later(100);
     assert_eq!(r.carry(PORT_A, &a_to_group()).len(), 1);

@@ -7,6 +7,8 @@
 //! round, before the answer that grants it leaves.
 
 mod file;
+#[cfg(test)]
+mod mail;
 mod pool;
 mod relay;
 

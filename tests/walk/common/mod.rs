@@ -22,7 +22,7 @@ use weft::datapath::topology::Topology;
 use weft::datapath::wiring::{ControlEnds, Notice, Punted, RingSizes, wire};
 use weft::datapath::worker::{Idle, Settings, View, Worker};
 use weft::datapath::{Drop, Snapshot, wiring};
-use weft::mapping::{Domain, Key, Limits, Mapping, Publisher, Writer};
+use weft::mapping::{Domain, Key, Limits, Mapping, NodeIndex, Publisher, Writer};
 use weft::packet::{Buffer, Meta};
 use weft::port::Capabilities;
 use weft::port::memory::{MemoryPool, MemoryPort, Wire};
@@ -256,6 +256,15 @@ impl Host {
             .iter_mut()
             .flat_map(|ends| std::iter::from_fn(|| ends.protocol.pop().ok()))
             .collect()
+    }
+
+    /// The one thing that control is told: a miss, why, and who waits.
+    #[track_caller]
+    pub fn missed(&mut self) -> (Drop, Key, Option<NodeIndex>) {
+        match &self.notices()[..] {
+            [Notice::Miss { why, key, node }] => (*why, *key, *node),
+            other => panic!("{other:?}"),
+        }
     }
 
     pub fn notices(&mut self) -> Vec<Notice<Buffer>> {

@@ -1,51 +1,24 @@
 //! A node's messages, and what control makes of them.
 
+use super::mail::{Mail, from_node, hear};
 use super::*;
 use crate::appliance::testing::host_r_with;
 use crate::control::plant::Plant as _;
 use crate::datapath::Punt;
-use crate::datapath::wiring::Punted;
-use crate::packet::Buffer;
-use crate::wire::checksum;
 
 const A: Mac = Mac([2, 0, 0, 0, 0, 0x0a]);
 const SUBNET: &str = "[[subnet]]\nname = \"web\"\nvnet = \"Z\"\nprefix = \"10.0.0.0/24\"\ngateway = \"10.0.0.1\"\n[subnet.dhcp]\nlease_seconds = 600\n";
 
-/// A frame of A to everybody, its datagram without checksum.
-fn frame(options: &[u8]) -> Vec<u8> {
-    let mut message = vec![0; 240];
-    message[..3].copy_from_slice(&[1, 1, 6]);
-    message[28..34].copy_from_slice(&A.0);
-    message[236..].copy_from_slice(&[0x63, 0x82, 0x53, 0x63]);
-    message.extend(options);
-    message.resize(300, 0);
-    let mut ip = vec![
-        0x45, 0, 1, 0x48, 0, 7, 0, 0, 64, 17, 0, 0, 0, 0, 0, 0, 255, 255, 255, 255,
-    ];
-    let sum = checksum::checksum(&ip).to_be_bytes();
-    ip[10..12].copy_from_slice(&sum);
-    let udp = [0, 68, 0, 67, 1, 0x34, 0, 0];
-    [&[0xff; 6], &A.0[..], &[8, 0], &ip, &udp, &message].concat()
-}
-
 fn told(plant: &mut Plant, store: &Store, options: &[u8]) -> Replies {
-    let node = plant.numbers.get("A").unwrap();
-    let punted = Punted {
-        what: Punt::Dhcp { node },
-        port: 1,
-        packet: Buffer::new(&frame(options)),
-    };
-    let mut replies = Replies::default();
-    plant.answer(&punted, store, &mut replies);
-    replies
+    from_node(plant, store, "A", &Mail::of(A, options).broadcast())
 }
 
 fn total(plant: &Plant, name: &str) -> u64 {
     plant.stats().counters[name].total
 }
 
-const DISCOVER: &[u8] = &[53, 1, 1, 255];
-const REQUEST: &[u8] = &[53, 1, 3, 50, 4, 10, 0, 0, 2, 12, 1, b'x', 255];
+const DISCOVER: &[u8] = &[53, 1, 1];
+const REQUEST: &[u8] = &[53, 1, 3, 50, 4, 10, 0, 0, 2, 12, 1, b'x'];
 
 #[test]
 fn a_node_gets_the_address_of_its_binding() {
@@ -121,13 +94,7 @@ fn the_server_is_found_by_arp_and_says_what_it_must() {
         let mut arp = [&[0xff; 6], &A.0[..], &[8, 6, 0, 1, 8, 0, 6, 4, 0, 1], &A.0].concat();
         arp.extend([10, 0, 0, 2, 0, 0, 0, 0, 0, 0, 10, 0, 0, server]);
         let node = plant.numbers.get("A").unwrap();
-        let punted = Punted {
-            what: Punt::Arp { node },
-            port: 1,
-            packet: Buffer::new(&arp),
-        };
-        let mut replies = Replies::default();
-        plant.answer(&punted, &store, &mut replies);
+        let replies = hear(&mut plant, &store, (Punt::Arp { node }, 1), &arp);
         assert_eq!(replies.frames[0].1[6..12], [0x72, 0x5b, 10, 0, 0, server]);
     }
 }

@@ -1,15 +1,12 @@
 //! Nodes without addresses of their own: what they are given, and what they have
 //! as long as they have it.
 
+use super::super::mail::{Mail, NOBODY, from_node};
 use super::*;
-use crate::appliance::testing::built;
+use crate::appliance::testing::{built, mapped};
 use crate::control::plant::Plant as _;
-use crate::control::proto::{BindingSet, Change, MappingRow, MappingSet};
-use crate::datapath::Punt;
-use crate::datapath::wiring::Punted;
+use crate::control::proto::{BindingSet, Change};
 use crate::model::Origin;
-use crate::packet::Buffer;
-use crate::wire::checksum;
 
 const Z: Vni = Vni(0x5a_0001);
 
@@ -38,41 +35,23 @@ fn binding_keys(node: u8) -> String {
 
 /// The first node is A, the second B.
 fn tell(plant: &mut Plant, store: &Store, node: u8, options: &[u8], ciaddr: u8) -> Replies {
-    let mut message = vec![0; 240];
-    message[..3].copy_from_slice(&[1, 1, 6]);
-    if ciaddr != 0 {
-        message[12..16].copy_from_slice(&[10, 0, 0, ciaddr]);
-    }
-    message[28..34].copy_from_slice(&mac(node).0);
-    message[236..].copy_from_slice(&[0x63, 0x82, 0x53, 0x63]);
-    message.extend(options);
-    message.resize(300, 0);
-    let mut ip = vec![
-        0x45, 0, 1, 0x48, 0, 7, 0, 0, 64, 17, 0, 0, 0, 0, 0, 0, 255, 255, 255, 255,
-    ];
-    let sum = checksum::checksum(&ip).to_be_bytes();
-    ip[10..12].copy_from_slice(&sum);
-    let udp = [0, 68, 0, 67, 1, 0x34, 0, 0];
-    let frame = [&[0xff; 6], &mac(node).0[..], &[8, 0], &ip, &udp, &message].concat();
-    let name = ["A", "B"][usize::from(node - 1)];
-    let punted = Punted {
-        what: Punt::Dhcp {
-            node: plant.numbers.get(name).unwrap(),
-        },
-        port: 1,
-        packet: Buffer::new(&frame),
+    let ciaddr = match ciaddr {
+        0 => NOBODY,
+        _ => [10, 0, 0, ciaddr],
     };
-    let mut replies = Replies::default();
-    plant.answer(&punted, store, &mut replies);
-    plant.step(store);
-    replies
+    let mail = Mail {
+        ciaddr,
+        ..Mail::of(mac(node), options)
+    };
+    let name = ["A", "B"][usize::from(node - 1)];
+    from_node(plant, store, name, &mail.broadcast())
 }
 
-const DISCOVER: &[u8] = &[53, 1, 1, 255];
+const DISCOVER: &[u8] = &[53, 1, 1];
 
 /// Asks for 10.0.0.`last`: takes an offer, or was restarted.
-fn request(last: u8) -> [u8; 10] {
-    [53, 1, 3, 50, 4, 10, 0, 0, last, 255]
+fn request(last: u8) -> [u8; 9] {
+    [53, 1, 3, 50, 4, 10, 0, 0, last]
 }
 
 /// The kind of the only answer, and the address that it gives.
@@ -134,7 +113,7 @@ fn a_node_has_what_it_was_granted_as_long_as_its_lease_lasts() {
     assert_eq!(has(&plant, "A"), Some(address));
     assert_eq!(plant.leases()[0].address, address);
     // It renews, and begins anew; it is the same.
-    let replies = tell(&mut plant, &store, 1, &[53, 1, 3, 255], last);
+    let replies = tell(&mut plant, &store, 1, &[53, 1, 3], last);
     assert_eq!(change(&replies), Some((LeaseChange::Renewed, address)));
     let replies = tell(&mut plant, &store, 1, DISCOVER, 0);
     assert_eq!(answer(&replies), (2, address.bytes()));
@@ -168,14 +147,14 @@ fn what_is_given_back_is_free_and_what_is_declined_rests() {
         assert_eq!(replies.events.len(), events, "told once");
     }
     assert_eq!(total(&plant, "dhcp_pool_exhausted"), 2);
-    let replies = tell(&mut plant, &store, 1, &[53, 1, 7, 255], 100);
+    let replies = tell(&mut plant, &store, 1, &[53, 1, 7], 100);
     let free = Vaddr(0x0a00_0064);
     assert_eq!(change(&replies), Some((LeaseChange::Released, free)));
     assert_eq!(has(&plant, "A"), None);
     tell(&mut plant, &store, 2, DISCOVER, 0);
     tell(&mut plant, &store, 2, &request(100), 0);
     assert_eq!(has(&plant, "B"), Some(free));
-    let decline = [53, 1, 4, 50, 4, 10, 0, 0, 100, 255];
+    let decline = [53, 1, 4, 50, 4, 10, 0, 0, 100];
     let replies = tell(&mut plant, &store, 2, &decline, 0);
     assert_eq!(change(&replies), Some((LeaseChange::Declined, free)));
     assert_eq!(has(&plant, "B"), None);
@@ -183,14 +162,8 @@ fn what_is_given_back_is_free_and_what_is_declined_rests() {
     assert!(replies.frames.is_empty());
     assert_eq!(change(&replies), Some((LeaseChange::Exhausted, Vaddr(0))));
     // Nothing to give back, or to decline.
-    tell(&mut plant, &store, 1, &[53, 1, 7, 255], 0);
-    tell(
-        &mut plant,
-        &store,
-        1,
-        &[53, 1, 4, 50, 4, 0, 0, 0, 0, 255],
-        0,
-    );
+    tell(&mut plant, &store, 1, &[53, 1, 7], 0);
+    tell(&mut plant, &store, 1, &[53, 1, 4, 50, 4, 0, 0, 0, 0], 0);
     assert_eq!(total(&plant, "dhcp_no_address"), 2);
     // What B found in use on its own wire is better than none for A.
     let replies = tell(&mut plant, &store, 1, DISCOVER, 0);
@@ -245,19 +218,7 @@ fn what_is_configured_goes_before_leases() {
 
     // One that the manager says is elsewhere is not given away, nor kept.
     tell(&mut plant, &store, 1, &request(102), 0);
-    let row = MappingRow {
-        address: "10.0.0.102".parse().unwrap(),
-        host: "S".into(),
-        slot: None,
-        mac: None,
-        expires: None,
-        revision: 0,
-    };
-    let set = MappingSet {
-        vnet: "Z".into(),
-        mappings: vec![row],
-    };
-    apply(&mut plant, &mut store, Change::MappingSet(set));
+    apply(&mut plant, &mut store, mapped("10.0.0.102", "S"));
     let replies = tell(&mut plant, &store, 1, &request(102), 0);
     assert_eq!(answer(&replies).0, 6, "a NAK");
 }
@@ -290,7 +251,7 @@ fn leases_of_pools_outlast_the_appliance() {
     );
     assert_eq!(answer(&tell(&mut plant, &store, 2, &request(107), 0)).0, 6);
     // It is written again when it is given back.
-    tell(&mut plant, &store, 1, &[53, 1, 7, 255], 107);
+    tell(&mut plant, &store, 1, &[53, 1, 7], 107);
     plant.save_leases_now();
     assert_eq!(has(&start().0, "A"), None);
     // And what cannot be read is as if there was none.

@@ -1,19 +1,16 @@
 //! Two hosts: a client at R, the server at S.
 
+use super::super::mail::{ALL, Mail, NOBODY, from_node, hear};
 use super::*;
-use crate::appliance::testing::built;
+use crate::appliance::testing::{built, mapped};
 use crate::control::plant::Plant as _;
 use crate::control::proto::{Event, LeaseChange};
 use crate::datapath::Punt;
-use crate::datapath::wiring::Punted;
-use crate::packet::Buffer;
-use crate::wire::checksum;
 
 const A: Mac = Mac([2, 0, 0, 0, 0, 0x0a]);
 const G: Mac = Mac([2, 0, 0, 0, 0, 0x0c]);
 const SERVER: [u8; 4] = [10, 0, 0, 3];
 const NODES: [u8; 4] = [10, 0, 0, 2];
-const ALL: [u8; 4] = [255; 4];
 
 /// A host of the first vnet of README.md, its next hop known.
 fn host(file: &str, binding: &str, via: &str) -> (Plant, Store) {
@@ -50,23 +47,9 @@ fn s() -> (Plant, Store) {
     )
 }
 
-struct Mail {
-    op: u8,
-    xid: u8,
-    ciaddr: [u8; 4],
-    yiaddr: [u8; 4],
-    options: Vec<u8>,
-}
-
 /// A request of A.
 fn ask(options: &[u8]) -> Mail {
-    Mail {
-        op: 1,
-        xid: 7,
-        ciaddr: [0; 4],
-        yiaddr: [0; 4],
-        options: options.to_vec(),
-    }
+    Mail::of(A, options)
 }
 
 /// What G gives A: 10.0.0.`last` for 600 seconds, or nothing.
@@ -78,60 +61,10 @@ fn tell(kind: u8, last: u8) -> Mail {
     };
     Mail {
         op: 2,
-        yiaddr: if kind == 6 { [0; 4] } else { [10, 0, 0, last] },
+        yiaddr: if kind == 6 { NOBODY } else { [10, 0, 0, last] },
         options: [&[53, 1, kind, 54, 4, 10, 0, 0, 3], lease].concat(),
         ..ask(&[])
     }
-}
-
-impl Mail {
-    fn data(&self) -> Vec<u8> {
-        let mut data = vec![0; 240];
-        data[..8].copy_from_slice(&[self.op, 1, 6, 0, 0, 0, 0, self.xid]);
-        data[12..16].copy_from_slice(&self.ciaddr);
-        data[16..20].copy_from_slice(&self.yiaddr);
-        data[28..34].copy_from_slice(&A.0);
-        data[236..].copy_from_slice(&[0x63, 0x82, 0x53, 0x63]);
-        data.extend(&self.options);
-        data.push(255);
-        data.resize(300, 0);
-        data
-    }
-
-    /// As a frame, its datagram without checksum.
-    fn frame(&self, from: Mac, [src, dst]: [[u8; 4]; 2]) -> Vec<u8> {
-        let ports = match self.op {
-            1 => [0, 68, 0, 67],
-            _ => [0, 67, 0, 68],
-        };
-        let ip = [
-            &[0x45, 0, 1, 0x48, 0, 7, 0, 0, 64, 17, 0, 0],
-            &src[..],
-            &dst[..],
-        ]
-        .concat();
-        let sum = checksum::checksum(&ip).to_be_bytes();
-        let ip = [&ip[..10], &sum[..], &ip[12..]].concat();
-        let udp = [&ports[..], &[1, 0x34, 0, 0]].concat();
-        [&[0xff; 6], &from.0[..], &[8, 0], &ip, &udp, &self.data()].concat()
-    }
-}
-
-fn hear(plant: &mut Plant, store: &Store, what: Punt, frame: &[u8]) -> Replies {
-    let punted = Punted {
-        what,
-        port: 0,
-        packet: Buffer::new(frame),
-    };
-    let mut replies = Replies::default();
-    plant.answer(&punted, store, &mut replies);
-    plant.step(store);
-    replies
-}
-
-fn from_node(plant: &mut Plant, store: &Store, name: &str, frame: &[u8]) -> Replies {
-    let node = plant.numbers.get(name).unwrap();
-    hear(plant, store, Punt::Dhcp { node }, frame)
 }
 
 fn only(replies: &Replies) -> (u16, Vec<u8>) {
@@ -160,7 +93,7 @@ fn changes(replies: &Replies) -> Vec<LeaseChange> {
 
 /// A question of A from R to the server's port at S.
 fn asks(r: &mut (Plant, Store), s: &mut (Plant, Store), mail: &Mail) -> Vec<u8> {
-    let sent = from_node(&mut r.0, &r.1, "A", &mail.frame(A, [[0; 4], ALL]));
+    let sent = from_node(&mut r.0, &r.1, "A", &mail.frame(A, [NOBODY, ALL]));
     let (port, frame) = only(&sent);
     assert_eq!(port, 0, "to the substrate");
     // From nobody of the vnet at R to everybody of it at S.
@@ -170,7 +103,7 @@ fn asks(r: &mut (Plant, Store), s: &mut (Plant, Store), mail: &Mail) -> Vec<u8> 
     let low = |address: [u8; 4]| [&z[..], &address].concat();
     assert_eq!(ends(22).1[1..], low([0; 4])[1..]);
     assert_eq!(ends(38).1[1..], low(ALL)[1..]);
-    let heard = hear(&mut s.0, &s.1, Punt::DhcpBetween, &frame);
+    let heard = hear(&mut s.0, &s.1, (Punt::DhcpBetween, 0), &frame);
     let (port, frame) = only(&heard);
     assert_eq!(port, 1, "to the server");
     frame
@@ -182,7 +115,7 @@ fn tells(r: &mut (Plant, Store), s: &mut (Plant, Store), mail: &Mail) -> Replies
     let sent = from_node(&mut s.0, &s.1, "G", &mail.frame(G, [SERVER, to]));
     let (port, frame) = only(&sent);
     assert_eq!(port, 0, "to the substrate");
-    hear(&mut r.0, &r.1, Punt::DhcpBetween, &frame)
+    hear(&mut r.0, &r.1, (Punt::DhcpBetween, 0), &frame)
 }
 
 const DISCOVER: &[u8] = &[53, 1, 1];
@@ -254,23 +187,9 @@ fn a_client_gets_its_address_from_a_server_on_another_host() {
 
 /// S is told where A is.
 fn point((plant, store): &mut (Plant, Store)) {
-    use crate::control::proto::{Change as Said, MappingRow, MappingSet};
-    let row = MappingRow {
-        address: "10.0.0.20".parse().unwrap(),
-        host: "R".into(),
-        slot: None,
-        mac: None,
-        expires: None,
-        revision: 0,
-    };
-    let set = MappingSet {
-        vnet: "Z".into(),
-        mappings: vec![row],
-    };
     let origin = crate::model::Origin::Operator;
-    store
-        .apply(plant, origin, &[Said::MappingSet(set)], 0)
-        .unwrap();
+    let at_r = mapped("10.0.0.20", "R");
+    store.apply(plant, origin, &[at_r], 0).unwrap();
     plant.step(store);
 }
 
@@ -304,12 +223,12 @@ fn what_is_not_of_the_server_or_for_nobody_goes_nowhere() {
         ("dhcp_chaddr", ask(DISCOVER), G),
         ("dhcp_not_a_request", ask(&[53, 1, 2]), A),
     ] {
-        let replies = from_node(&mut r.0, &r.1, "A", &mail.frame(from, [[0; 4], ALL]));
+        let replies = from_node(&mut r.0, &r.1, "A", &mail.frame(from, [NOBODY, ALL]));
         assert!(replies.frames.is_empty());
         assert_eq!(total(&r.0, why), 1, "{why}");
     }
     // What another host sends is no more than that.
-    let replies = hear(&mut s.0, &s.1, Punt::DhcpBetween, &[0; 60]);
+    let replies = hear(&mut s.0, &s.1, (Punt::DhcpBetween, 0), &[0; 60]);
     assert!(replies.frames.is_empty());
     assert_eq!(total(&s.0, "dhcp_bad_packet"), 1);
 }
