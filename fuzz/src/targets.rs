@@ -18,6 +18,8 @@ use weft::wire::{Mac, Saddr, Vaddr, Vni, checksum, ethernet, ipv4, ipv6, udp};
 pub(crate) mod arp;
 #[path = "frame.rs"]
 pub(crate) mod frame;
+#[path = "pool.rs"]
+pub(crate) mod pool;
 #[path = "snmp.rs"]
 pub(crate) mod snmp;
 
@@ -31,6 +33,7 @@ pub(crate) const ALL: &[Target] = &[
     ("quoted_by_ipv6", quoted_by_ipv6),
     ("config", config),
     ("dhcp", dhcp),
+    ("pool", pool::pool),
     ("snmp", snmp::snmp),
     ("igmp", igmp),
     ("arp", arp::arp),
