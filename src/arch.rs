@@ -39,10 +39,10 @@ pub trait Work {
 }
 
 /// What a processor has, as far as [`widest`] and [`columns`] tell them apart.
-#[cfg(target_arch = "x86_64")]
 #[derive(Clone, Copy, Debug)]
 #[repr(u8)]
-enum Width {
+pub enum Width {
+    /// Whatever all have.
     Narrow = 1,
     /// x86-64-v3: AVX2, BMI, MOVBE.
     Wide,
@@ -112,11 +112,26 @@ fn has(width: Width) -> bool {
     known >= width as u8
 }
 
+/// Does all work from now on, in all threads, as a processor does that has no
+/// more than this: what others execute can be tested on one that has it all.
+pub fn pretend(most: Width) {
+    #[cfg(target_arch = "x86_64")]
+    WIDTH.store(this_has().min(most as u8), Ordering::Relaxed);
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = most;
+}
+
 /// Asks the processor, for all work from now on.
 #[cfg(target_arch = "x86_64")]
 #[cold]
 #[inline(never)]
 fn find_out() {
+    WIDTH.store(this_has(), Ordering::Relaxed);
+}
+
+/// The [`Width`] of this processor.
+#[cfg(target_arch = "x86_64")]
+fn this_has() -> u8 {
     let wide = std::is_x86_feature_detected!("avx")
         && std::is_x86_feature_detected!("avx2")
         && std::is_x86_feature_detected!("bmi1")
@@ -136,7 +151,7 @@ fn find_out() {
         (true, _) => Width::Wide,
         _ => Width::Narrow,
     };
-    WIDTH.store(width as u8, Ordering::Relaxed);
+    width as u8
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ mod world;
 
 use proptest::prelude::*;
 
+use weft::arch::{self, Width};
 use weft::datapath::plain::{self, Rest, Scratch};
 use weft::datapath::tally::{self, Totals};
 use weft::datapath::topology::Topology;
@@ -108,11 +109,21 @@ fn counted(topology: &Topology, results: &Results) -> Vec<[u64; 5]> {
         .collect()
 }
 
+/// What processors have. Other tests at the same time work as this one says.
+fn widths() -> impl Strategy<Value = Width> {
+    prop::sample::select(vec![Width::Narrow, Width::Wide, Width::Widest])
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2048, ..ProptestConfig::default() })]
 
     #[test]
-    fn what_nodes_send(world in worlds(), frames in prop::collection::vec(sent(), 1..=BURST)) {
+    fn what_nodes_send(
+        world in worlds(),
+        frames in prop::collection::vec(sent(), 1..=BURST),
+        width in widths(),
+    ) {
+        arch::pretend(width);
         let frames: Vec<_> = frames.into_iter().map(|frame| frame.frame(&world)).collect();
         both(&world, &frames)?;
     }
@@ -121,7 +132,9 @@ proptest! {
     fn what_the_substrate_brings(
         world in worlds(),
         frames in prop::collection::vec(came(), 1..=BURST),
+        width in widths(),
     ) {
+        arch::pretend(width);
         let frames: Vec<_> = frames.into_iter().map(|frame| frame.frame(&world)).collect();
         both(&world, &frames)?;
     }
