@@ -526,3 +526,40 @@ fn members_of_groups_are_put_back_with_the_time_that_is_left() {
         .collect();
     assert_eq!(left, [json!(1), json!(71)]);
 }
+
+/// Who may ask a vnet's own router is nothing to say where there is none.
+#[test]
+fn a_vnet_that_is_asked_keeps_its_own_router() {
+    let rig = Rig::new();
+    let mut raw = rig.raw_rw();
+    let vnet = |snmp: bool| {
+        let mut vnet = json!({"name": "Z", "vni": "0x5A0001"});
+        if snmp {
+            vnet["snmp"] = json!({"communities": ["public"]});
+        }
+        json!({ "vnet": vnet })
+    };
+    let subnet = json!({"subnet": {
+        "name": "web", "vnet": "Z", "prefix": "10.0.1.0/24", "gateway": "10.0.1.1",
+    }});
+    let router = json!({"router": {
+        "name": "r1", "vnet": "Z", "interfaces": [{"subnet": "web", "address": "10.0.1.1"}],
+    }});
+    let refused = |reply: Value| {
+        let message = reply["error"]["message"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned();
+        assert!(message.contains("has no router of its own"), "{reply}");
+    };
+    raw.ok("vnet.set", vnet(false));
+    refused(raw.call("vnet.set", vnet(true)));
+    raw.ok("subnet.set", subnet);
+    raw.ok("vnet.set", vnet(true));
+    // Another router takes its gateway, or the subnet goes.
+    refused(raw.call("router.set", router.clone()));
+    refused(raw.call("subnet.remove", json!({"name": "web"})));
+    raw.ok("vnet.set", vnet(false));
+    raw.ok("router.set", router);
+    refused(raw.call("vnet.set", vnet(true)));
+}
