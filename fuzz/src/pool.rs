@@ -1,7 +1,7 @@
 //! Addresses of pools: nodes ask, take, decline, leave and come back in any
 //! order, beside a plain list of who has what. Whatever was said, nobody gets an
-//! address that another has, that rests, or that is not of its pool; and nobody
-//! gets none while there is one.
+//! address that another has, that it has declined a while ago, or that is not of
+//! its pool; and nobody gets none while there is one.
 
 use std::collections::BTreeMap;
 
@@ -41,8 +41,8 @@ struct List {
     has: BTreeMap<&'static str, (Place, Option<u64>)>,
     /// Who declined an address, and until when nobody gets it.
     rests: BTreeMap<Place, (&'static str, u64)>,
-    /// Pools that were found without an address.
-    empty: BTreeMap<(Vni, Vaddr), u64>,
+    /// Pools that were found without an address, by one node or by all.
+    empty: BTreeMap<(Vni, Vaddr, Option<&'static str>), u64>,
 }
 
 /// One thing that is said.
@@ -138,25 +138,36 @@ impl List {
     fn offered(&mut self, said: &Said, pools: &mut Pools) {
         let known = [self.address(said.node), said.wish].into_iter().flatten();
         let known = known.into_iter().find(|address| self.fits(said, *address));
-        let all = said.pool.first.0..=said.pool.last.0;
-        let some = all.map(Vaddr).any(|address| self.fits(said, address));
-        let pool = (said.vni, said.pool.first);
-        let tired = self.empty.get(&pool).is_some_and(|end| self.now < *end);
+        let all = || (said.pool.first.0..=said.pool.last.0).map(Vaddr);
+        let rested = all().any(|address| self.fits(said, address));
+        let rests = |address| self.rests.get(&(said.vni, address));
+        // Where there is none else, what others have declined.
+        let other = |address| rests(address).is_some_and(|(who, _)| *who != said.node);
+        let others = all().any(|address| other(address) && self.is_open(said, address));
+        let pool = |whose| (said.vni, said.pool.first, whose);
+        let tired = [None, Some(said.node)].into_iter().any(|whose| {
+            let end = self.empty.get(&pool(whose));
+            end.is_some_and(|end| self.now < *end)
+        });
         let got = pools.offer(&said.seeker(), said.wish, Time(self.now), |address| {
             said.free(address)
         });
         match got {
             Ok(address) => {
-                assert!(self.fits(said, address), "{address} is not to be had");
+                assert!(self.is_open(said, address), "{address} is not to be had");
+                let rested = rested || known.is_some();
+                assert!(self.fits(said, address) || !rested && other(address));
                 assert!(known.is_none_or(|known| known == address), "{address}");
                 assert!(known.is_some() || !tired, "searched again");
                 self.claim(said, address);
             }
             Err(Exhausted { news }) => {
                 assert!(known.is_none() && news != tired);
-                assert!(tired || !some, "there is one");
+                assert!(tired || !rested && !others, "there is one");
                 if news {
-                    self.empty.insert(pool, self.now + EMPTY);
+                    let whose = all().any(|address| rests(address).is_some());
+                    let whose = whose.then_some(said.node);
+                    self.empty.insert(pool(whose), self.now + EMPTY);
                 }
             }
         }
@@ -181,17 +192,19 @@ impl List {
         self.has.get(node).map(|((_, address), _)| *address)
     }
 
-    fn fits(&self, said: &Said, address: Vaddr) -> bool {
+    /// Whether an address of the pool is nobody's.
+    fn is_open(&self, said: &Said, address: Vaddr) -> bool {
         let place = (said.vni, address);
         let live = |until: &Option<u64>| until.is_none_or(|until| self.now < until);
         let mut others = self.has.iter().filter(|(node, _)| **node != said.node);
         said.pool.contains(address)
             && said.free(address)
             && !others.any(|(_, (its, until))| *its == place && live(until))
-            && self
-                .rests
-                .get(&place)
-                .is_none_or(|(_, end)| *end <= self.now)
+    }
+
+    fn fits(&self, said: &Said, address: Vaddr) -> bool {
+        let rests = self.rests.get(&(said.vni, address));
+        rests.is_none_or(|(_, end)| *end <= self.now) && self.is_open(said, address)
     }
 
     fn claim(&mut self, said: &Said, address: Vaddr) {
@@ -205,6 +218,7 @@ impl List {
         if let Some(late) = late.map(|(node, _)| *node) {
             self.end(late);
         }
+        self.rests.remove(&place);
         self.has.insert(said.node, (place, until));
     }
 
