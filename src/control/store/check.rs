@@ -99,7 +99,8 @@ impl Store {
 
     /// A MAC that a mapping names.
     pub(super) fn check_mac(&self, vnet: &str, mac: Option<Mac>) -> Result<(), Error> {
-        let (Some(mac), Some(vnet)) = (mac, self.vnet(vnet)) else {
+        // Nearly none does: the vnet is not looked up for the others.
+        let Some((mac, vnet)) = mac.and_then(|mac| Some((mac, self.vnet(vnet)?))) else {
             return Ok(());
         };
         let mut findings = Findings::default();
